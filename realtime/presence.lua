@@ -1,0 +1,26 @@
+-- Enter one hub's totals and give the room's: totals, never increments, so a lost or dead hub heals by itself.
+-- KEYS: presence (hash: hub -> "people:ghosts:at_ms"), peak (string).  ARGV: hub id, people, ghosts, stale after (ms)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if tonumber(ARGV[2]) + tonumber(ARGV[3]) > 0 then
+  redis.call('HSET', KEYS[1], ARGV[1], string.format('%d:%d:%.0f', ARGV[2], ARGV[3], now))
+else
+  redis.call('HDEL', KEYS[1], ARGV[1])
+end
+local people, ghosts = 0, 0
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local p, g, at = string.match(all[i + 1], '^(%d+):(%d+):(%d+)$')
+  if now - tonumber(at) > tonumber(ARGV[4]) then
+    redis.call('HDEL', KEYS[1], all[i])
+  else
+    people = people + tonumber(p)
+    ghosts = ghosts + tonumber(g)
+  end
+end
+local peak = tonumber(redis.call('GET', KEYS[2]) or 0)
+if people > peak then
+  peak = people
+  redis.call('SET', KEYS[2], peak)
+end
+return {people, ghosts, peak, string.format('%.0f', now)}
