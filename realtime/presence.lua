@@ -1,5 +1,6 @@
 -- Enter one hub's totals and give the room's: totals, never increments, so a lost or dead hub heals by itself.
--- KEYS: presence (hash: hub -> "people:ghosts:at_ms"), peak (string).  ARGV: hub id, people, ghosts, stale after (ms)
+-- KEYS: presence (hash: hub -> "people:ghosts:at_ms"), peak (string).  ARGV: hub id, people, ghosts, stale after (ms),
+-- a peak already shown to viewers (an emptied Redis continues from there)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if tonumber(ARGV[2]) + tonumber(ARGV[3]) > 0 then
@@ -18,9 +19,7 @@ for i = 1, #all, 2 do
     ghosts = ghosts + tonumber(g)
   end
 end
-local peak = tonumber(redis.call('GET', KEYS[2]) or 0)
-if people > peak then
-  peak = people
-  redis.call('SET', KEYS[2], peak)
-end
+local known_peak = tonumber(redis.call('GET', KEYS[2]) or 0)
+local peak = math.max(known_peak, people, tonumber(ARGV[5]))
+if peak > known_peak then redis.call('SET', KEYS[2], peak) end
 return {people, ghosts, peak, string.format('%.0f', now)}

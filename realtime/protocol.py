@@ -128,6 +128,11 @@ def pack(value: Any) -> bytes:
     return packed
 
 
+def unpack(packed: bytes) -> Any:
+    """One trusted value (ours, from Redis); what clients send goes through `decode_command`."""
+    return msgpack.unpackb(packed, strict_map_key=False)
+
+
 def encode_tick(
     server_time_ms: int,
     epoch: str,

@@ -1,0 +1,392 @@
+"""Redis for realtime: numbers and publishes events, keeps values, totals, personal messages and the rules of a room's chat.
+
+Every change that others hear of is one script, so that what is kept and what is published never differ. No call is ever repeated by the
+client library: by default redis-py repeats a timed-out call ten times. Whatever is not said to raise otherwise raises
+redis.exceptions.RedisError when Redis does not answer within 5 s.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgpack
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from realtime.protocol import CommandError, Event, Value, pack
+from realtime.publisher import BrokerUnavailable, Group, Published, Publisher
+from realtime.room import RING_EVENTS
+from realtime.word_filter import WordFilter
+
+__all__ = ["Broker", "BrokerUnavailable", "ChatRules", "Presence", "Published", "StoredRoom", "connect_redis"]
+
+PERSONAL_KEPT: Final = 100
+PERSONAL_KEPT_FOR_MS: Final = 24 * 3600 * 1000
+REPEATS_KNOWN_FOR_MS: Final = 3600 * 1000
+PRESENCE_STALE_MS: Final = 1500
+COMMENTS_PER_WINDOW: Final = 5
+COMMENT_WINDOW_MS: Final = 5000
+HELD_COMMENTS_MAX: Final = 500
+SOCKET_TIMEOUT_S: Final = 5.0
+CONNECTIONS_MAX: Final = 64
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """People and ghosts watching now, and the most people ever."""
+
+    count: int
+    peak: int
+    ghosts: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRules:
+    """What a room's host allows: seconds between a viewer's comments, all comments reviewed first, no comments at all."""
+
+    slow_mode_s: int = 0
+    review: bool = False
+    off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRoom:
+    """A room as Redis has it: the last events (packed, ending at `offset`) and every value as (version, packed data)."""
+
+    epoch: str
+    offset: int
+    events: list[bytes]
+    values: dict[str, tuple[int, bytes]]
+    banned: frozenset[str]
+    personal_heads: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MissedPersonal:
+    """Kept personal messages after `after`, as (offset, packed [type, data]), oldest first."""
+
+    after: int
+    messages: list[tuple[int, bytes]]
+
+
+def channel_of(room_id: str) -> str:
+    return f"{{room:{room_id}}}:rt:live"
+
+
+def _key(room_id: str, name: str) -> str:
+    return f"{{room:{room_id}}}:rt:{name}"
+
+
+def connect_redis(redis_url: str, *, connections_max: int = CONNECTIONS_MAX) -> Redis:
+    """A client that never repeats a command by itself and opens no more than `connections_max` connections."""
+    pool = BlockingConnectionPool.from_url(
+        redis_url,
+        max_connections=connections_max,
+        timeout=SOCKET_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        health_check_interval=0,
+    )
+    return Redis.from_pool(pool)
+
+
+class Broker:
+    """The room's side of Redis. One per process; `connect` opens it, `aclose` ends it."""
+
+    def __init__(self, redis: Redis, redis_url: str) -> None:
+        self.redis = redis
+        self.redis_url = redis_url
+        self.word_filter = WordFilter(())
+        self._publish, self._personal, self._presence, self._likes, self._gate, self._renew = (
+            redis.register_script((_HERE / f"{name}.lua").read_text())
+            for name in ("publish", "personal", "presence", "likes", "comment_gate", "renew_epoch")
+        )
+        self._publisher = Publisher(self._publish_groups)
+
+    @classmethod
+    async def connect(cls, redis_url: str) -> Self:
+        """Raises redis.exceptions.RedisError when nobody answers."""
+        redis = connect_redis(redis_url)
+        try:
+            await redis.ping()
+        except RedisError:
+            await redis.aclose()
+            raise
+        return cls(redis, redis_url)
+
+    async def aclose(self) -> None:
+        """Send what waits, then close."""
+        await self._publisher.flush()
+        await self.redis.aclose()
+
+    # -- publishing
+
+    async def publish(
+        self,
+        room_id: str,
+        *,
+        events: Sequence[Event] = (),
+        values: Mapping[str, Value] | None = None,
+        once: str | None = None,
+    ) -> Published:
+        """Number, keep and publish in one atomic step; a version not above the stored one is dropped.
+
+        A repeat of the same `once` within 1 h changes nothing and is answered as if done. A value whose data is None is gone: viewers
+        forget it, and only a higher version brings it back. Raises BrokerUnavailable (the effect is unknown: repeat it with the
+        same `once`), CommandError `overloaded`, ValueError for an event or value above 32 KiB.
+        """
+        return await self._publisher.publish(room_id, events, values or {}, once)
+
+    async def _publish_groups(self, room_id: str, groups: Sequence[Group]) -> tuple[str, list[int]]:
+        keys = [_key(room_id, "meta"), _key(room_id, "events"), _key(room_id, "values")]
+        arguments: list[Any] = [
+            channel_of(room_id),
+            secrets.token_hex(6),
+            RING_EVENTS,
+            REPEATS_KNOWN_FOR_MS,
+            len(groups),
+        ]
+        for group in groups:
+            if group.once is None:
+                arguments.append(0)
+            else:
+                keys.append(_key(room_id, f"once:{group.once}"))
+                arguments.append(len(keys))
+            arguments += [len(group.events), *group.events, len(group.values)]
+            for key, (version, packed) in group.values.items():
+                arguments += [key, version, packed]
+        epoch, *offsets = await self._publish(keys=keys, args=arguments)
+        return epoch.decode(), [int(offset) for offset in offsets]
+
+    async def publish_personal(
+        self, room_id: str, viewer_id: str, type_: str, data: Mapping[str, Any], *, once: str | None = None
+    ) -> int:
+        """Tell one viewer, on every tab and hub; kept for 24 h (the last 100) for one who is away. Gives the message's number.
+
+        A repeat of the same `once` within 1 h changes nothing and is answered with the first number.
+        """
+        keys = [_key(room_id, f"personal:{viewer_id}"), _key(room_id, "personal-heads")]
+        if once is not None:
+            keys.append(_key(room_id, f"once-personal:{viewer_id}:{once}"))
+        return int(
+            await self._personal(
+                keys=keys,
+                args=[
+                    channel_of(room_id),
+                    viewer_id,
+                    pack([type_, dict(data)]),
+                    PERSONAL_KEPT,
+                    PERSONAL_KEPT_FOR_MS,
+                    REPEATS_KNOWN_FOR_MS,
+                ],
+            )
+        )
+
+    async def personal_after(self, room_id: str, viewer_id: str, offset: int | None) -> MissedPersonal:
+        """Kept personal messages after `offset`; None stands for the last one acknowledged."""
+        async with self.redis.pipeline(transaction=False) as pipe:
+            pipe.zscore(_key(room_id, "personal-acked"), viewer_id)
+            pipe.xrange(_key(room_id, f"personal:{viewer_id}"), count=PERSONAL_KEPT)
+            acked, entries = await pipe.execute()
+        after = int(acked or 0) if offset is None else offset
+        numbered = ((_number(entry_id), fields[b"m"]) for entry_id, fields in entries)
+        return MissedPersonal(after, [(number, packed) for number, packed in numbered if number > after])
+
+    async def acknowledge_personal(self, room_id: str, viewer_id: str, offset: int) -> None:
+        """A later visit that names no offset is sent only what came after the highest one acknowledged."""
+        key = _key(room_id, "personal-acked")
+        async with self.redis.pipeline(transaction=False) as pipe:
+            pipe.zadd(key, {viewer_id: offset}, gt=True)
+            pipe.zremrangebyscore(key, "-inf", now_ms() - PERSONAL_KEPT_FOR_MS)
+            pipe.pexpire(key, PERSONAL_KEPT_FOR_MS)
+            await pipe.execute()
+
+    # -- reading
+
+    async def load(self, room_id: str) -> StoredRoom:
+        """The room as it is now, read in one step; makes its epoch if it has none."""
+        meta, events = _key(room_id, "meta"), _key(room_id, "events")
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hsetnx(meta, "epoch", secrets.token_hex(6))
+            pipe.hmget(meta, "epoch", "offset")
+            pipe.xrevrange(events, count=RING_EVENTS)
+            pipe.hgetall(_key(room_id, "values"))
+            pipe.smembers(_key(room_id, "banned"))
+            pipe.zrange(_key(room_id, "personal-heads"), 0, -1, withscores=True)
+            _, (epoch, offset), entries, values, banned, heads = await pipe.execute()
+        return StoredRoom(
+            epoch=epoch.decode(),
+            offset=int(offset or 0),
+            events=[fields[b"e"] for _, fields in reversed(entries)],
+            values=_versions_and_data(values),
+            banned=frozenset(member.decode() for member in banned),
+            personal_heads={member.decode(): int(score) for member, score in heads},
+        )
+
+    async def renew_epoch(self, room_id: str, found: str) -> None:
+        """Begin a new epoch if it is still `found`: Redis no longer has events that viewers have seen under it."""
+        await self._renew(
+            keys=[_key(room_id, "meta")], args=[found, secrets.token_hex(6), channel_of(room_id)]
+        )
+
+    async def values(self, room_id: str) -> dict[str, Value]:
+        """Every current value of the room."""
+        stored: Any = await self.redis.hgetall(_key(room_id, "values"))
+        unpacked = {
+            key: (version, msgpack.unpackb(data))
+            for key, (version, data) in _versions_and_data(stored).items()
+        }
+        return {key: value for key, value in unpacked.items() if value[1] is not None}
+
+    async def history(self, room_id: str, after_offset: int, limit: int) -> list[tuple[int, Event]]:
+        """Kept events after `after_offset`, oldest first."""
+        entries: Any = await self.redis.xrange(
+            _key(room_id, "events"), min=f"{after_offset + 1}-0", count=limit
+        )
+        answer: list[tuple[int, Event]] = []
+        for entry_id, fields in entries:
+            type_, data = msgpack.unpackb(fields[b"e"])
+            answer.append((_number(entry_id), (type_, data)))
+        return answer
+
+    # -- totals
+
+    async def add_likes(self, room_id: str, count: int, *, at_least: int = 0) -> int:
+        """Add to the room's total and publish it as a value whose version is the total; `at_least` is a total already shown."""
+        total = int(await self._likes(keys=[_key(room_id, "likes")], args=[count, at_least]))
+        await self.publish(room_id, values={"likes": (total, {"total": total})})
+        return total
+
+    async def enter_presence(
+        self, room_id: str, hub_id: str, people: int, ghosts: int, *, peak_at_least: int = 0
+    ) -> Presence:
+        """Enter this hub's totals; a hub that has not done so for 1.5 s no longer counts."""
+        people, ghosts, peak, at_ms = await self._presence(
+            keys=[_key(room_id, "presence"), _key(room_id, "peak")],
+            args=[hub_id, people, ghosts, PRESENCE_STALE_MS, peak_at_least],
+        )
+        return Presence(int(people), int(peak), int(ghosts), int(at_ms))
+
+    async def presence(self, room_id: str) -> Presence:
+        """Who is there now, over all hubs."""
+        return await self.enter_presence(room_id, "-", 0, 0)
+
+    # -- chat
+
+    async def may_comment(self, room_id: str, viewer_id: str, *, staff: bool, now_ms: int) -> bool:
+        """True to publish, False to keep for review; raises CommandError with the reason and `retry_after_ms` when refused."""
+        code, wait_ms = await self._gate(
+            keys=[
+                _key(room_id, "muted"),
+                _key(room_id, "banned"),
+                _key(room_id, f"slow:{viewer_id}"),
+                _key(room_id, f"rate:{viewer_id}"),
+                _key(room_id, "rules"),
+            ],
+            args=[viewer_id, now_ms, COMMENTS_PER_WINDOW, COMMENT_WINDOW_MS, "1" if staff else "0"],
+        )
+        refusal = COMMENT_REFUSALS.get(code.decode())
+        if refusal is not None:
+            raise CommandError(code.decode(), refusal, retry_after_ms=int(wait_ms))
+        return bool(code == b"ok")
+
+    async def hold_comment(self, room_id: str, comment: Mapping[str, Any]) -> None:
+        """Keep a comment for review (at most 500; the oldest go first)."""
+        key = _key(room_id, "held-comments")
+        await self.redis.hset(key, str(comment["id"]), pack(dict(comment)))
+        if await self.redis.hlen(key) > HELD_COMMENTS_MAX:
+            held = await self.held_comments(room_id)
+            await self.redis.hdel(key, *(c["id"] for c in held[:-HELD_COMMENTS_MAX]))
+
+    async def held_comments(self, room_id: str) -> list[dict[str, Any]]:
+        """Comments kept for review, oldest first."""
+        raw: Any = await self.redis.hvals(_key(room_id, "held-comments"))
+        return sorted((msgpack.unpackb(one) for one in raw), key=lambda comment: int(comment["at_ms"]))
+
+    async def settle_held_comment(self, room_id: str, comment_id: str, *, approve: bool) -> bool:
+        """Publish or drop a comment kept for review; False when there is none of that id (any more). Raises BrokerUnavailable too."""
+        key = _key(room_id, "held-comments")
+        raw: Any = await self.redis.hget(key, comment_id)
+        if raw is None:
+            return False
+        if approve:
+            # Published before it is removed, once by its id: a crash in between loses nothing and repeats nothing.
+            comment = msgpack.unpackb(raw)
+            await self.publish(room_id, events=[("comment", comment)], once=f"held:{comment_id}")
+        return bool(await self.redis.hdel(key, comment_id))
+
+    async def set_chat_rules(self, room_id: str, rules: ChatRules) -> None:
+        """The rules every hub applies from now on. Publish the value `chat` beside it, so that pages show them."""
+        await self.redis.hset(
+            _key(room_id, "rules"),
+            mapping={"slow_mode_s": rules.slow_mode_s, "review": int(rules.review), "off": int(rules.off)},
+        )
+
+    async def mute(self, room_id: str, viewer_id: str, until_ms: int) -> None:
+        """No comments from this viewer until then, on any hub; the viewer is told."""
+        await self.redis.hset(_key(room_id, "muted"), viewer_id, str(until_ms))
+        await self.publish_personal(room_id, viewer_id, "muted", {"until_ms": until_ms})
+
+    async def unmute(self, room_id: str, viewer_id: str) -> None:
+        await self.redis.hdel(_key(room_id, "muted"), viewer_id)
+        await self.publish_personal(room_id, viewer_id, "muted", {"until_ms": 0})
+
+    async def ban(self, room_id: str, viewer_id: str) -> None:
+        """No more joining or commenting; every hub closes the viewer's connections."""
+        await self._set_banned(room_id, viewer_id, banned=True)
+
+    async def unban(self, room_id: str, viewer_id: str) -> None:
+        await self._set_banned(room_id, viewer_id, banned=False)
+
+    async def _set_banned(self, room_id: str, viewer_id: str, *, banned: bool) -> None:
+        async with self.redis.pipeline(transaction=True) as pipe:
+            if banned:
+                pipe.sadd(_key(room_id, "banned"), viewer_id)
+            else:
+                pipe.srem(_key(room_id, "banned"), viewer_id)
+            pipe.publish(channel_of(room_id), pack(["ban", viewer_id, int(banned)]))
+            await pipe.execute()
+
+    async def is_banned(self, room_id: str, viewer_id: str) -> bool:
+        return bool(await self.redis.sismember(_key(room_id, "banned"), viewer_id))
+
+    def set_word_list(self, words: Sequence[str]) -> None:
+        """Comments with one of these words are kept for review."""
+        self.word_filter = WordFilter(words)
+
+
+COMMENT_REFUSALS: Final = {
+    "banned": "You can't write in this room.",
+    "muted": "You are muted for a while.",
+    "rate_limited": "You are writing too fast.",
+    "slow_mode": "Slow mode is on.",
+    "chat_off": "The host has turned the chat off.",
+}
+
+
+def _number(entry_id: bytes) -> int:
+    return int(entry_id.split(b"-")[0])
+
+
+def _versions_and_data(stored: Mapping[bytes, bytes]) -> dict[str, tuple[int, bytes]]:
+    answer: dict[str, tuple[int, bytes]] = {}
+    for key, raw in stored.items():
+        version, packed = raw.split(b":", 1)
+        answer[key.decode()] = (int(version), packed)
+    return answer
+
+
+def now_ms() -> int:
+    """Server time, UTC."""
+    return time.time_ns() // 1_000_000

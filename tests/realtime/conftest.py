@@ -1,0 +1,24 @@
+"""A broker on the run's Redis, and a room of its own for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+
+from realtime.broker import Broker
+
+
+@pytest.fixture
+def room_id() -> str:
+    """A room no other test knows."""
+    return f"rm_{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+async def broker(redis_url: str) -> AsyncIterator[Broker]:
+    """A broker on the shared Redis."""
+    broker = await Broker.connect(redis_url)
+    yield broker
+    await broker.aclose()
