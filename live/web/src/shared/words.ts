@@ -16,9 +16,15 @@ function firstLanguage(): Lang {
 /** The page's language; reading `.value` in a component makes it follow a switch. */
 export const language = signal<Lang>(firstLanguage());
 
+function markDocument(lang: Lang): void {
+  if (typeof document !== "undefined") document.documentElement.lang = lang === "zh" ? "zh-CN" : "en";
+}
+
+markDocument(language.value);
+
 export function setLanguage(lang: Lang): void {
   language.value = lang;
-  if (typeof document !== "undefined") document.documentElement.lang = lang === "zh" ? "zh-CN" : "en";
+  markDocument(lang);
   try {
     localStorage.setItem(STORAGE_KEY, lang);
   } catch {

@@ -1,0 +1,82 @@
+import { computed } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import { formatRemaining, formatTime } from "../shared/clock";
+import { BoltIcon, CheckIcon } from "../shared/icons";
+import type { SaleValue } from "../shared/types";
+import { language } from "../shared/words";
+import type { BuyState } from "./buy-state";
+import { useSession } from "./context";
+import type { RoomSession } from "./session";
+import { w } from "./words";
+
+/** The Buy button with its one label, and the line under it that says why. */
+export function BuyButton({ sale }: { sale: SaleValue | null }) {
+  const session = useSession();
+  // Only when the label changes is there something to render, not at each beat of the clock.
+  const view = useMemo(
+    () =>
+      computed(() => {
+        const state = session.buyStateOf(sale);
+        return JSON.stringify([state.kind, state.isEnabled, label(session, state), line(session, sale, state)]);
+      }),
+    [session, sale],
+  );
+  const [kind, isEnabled, text, why] = JSON.parse(view.value) as [BuyState["kind"], boolean, string, string | null];
+  const isFlash = kind === "buy" || kind === "buy_more" || kind === "held";
+  return (
+    <div class="buy">
+      <button
+        type="button"
+        class={`button button-primary buy-button buy-${kind}`}
+        disabled={!isEnabled}
+        data-testid="buy"
+        data-state={kind}
+        aria-keyshortcuts="B"
+        onClick={() => sale && void session.buy(sale)}
+      >
+        {isFlash && <BoltIcon size={18} />}
+        {kind === "bought" && <CheckIcon size={18} />}
+        {kind === "checking" && <i class="dots" aria-hidden="true" />}
+        <span class="num">{text}</span>
+      </button>
+      {why && (
+        <p class="buy-why" data-testid="buy-reason">
+          {why}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function label(session: RoomSession, state: BuyState): string {
+  const time = state.untilMs === null ? "" : formatRemaining(state.untilMs - session.store.serverNow());
+  return w(`buy_${state.kind}`, { time });
+}
+
+function line(session: RoomSession, sale: SaleValue | null, state: BuyState): string | null {
+  if (!sale) return null;
+  if (state.kind === "offline") {
+    return w(session.things.openHoldOf(sale.sale_id) ? "line_offline_hold" : "line_offline");
+  }
+  if (state.kind === "checking") return session.isAnswerLate(sale.sale_id) ? w("line_checking_long") : null;
+  if (state.kind === "held" || state.kind === "paying" || state.kind === "confirming" || state.kind === "bought") return null;
+  const refusal = session.lastRefusal(sale.sale_id);
+  if (refusal) return refusal;
+  const stock = session.store.stock.value.get(sale.sale_id);
+  switch (state.kind) {
+    case "all_held":
+      return stock?.next_hold_ends_at_ms
+        ? w("line_all_held", { time: formatTime(stock.next_hold_ends_at_ms, language.value) })
+        : w("line_all_held_plain");
+    case "limit_reached":
+      return w("line_limit", { n: sale.limit_per_buyer });
+    case "paused":
+      return sale.state_reason === "payment_outage" || sale.state_reason === "stream_lost"
+        ? w(`line_paused_${sale.state_reason}`)
+        : w("line_paused_host");
+    case "sold_out":
+      return w("line_sold_out", { n: stock?.sold ?? sale.quota });
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,476 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { announce } from "../shared/announce";
+import { formatTime } from "../shared/clock";
+import { Countdown } from "../shared/countdown";
+import { CardIcon, CheckIcon, ClockIcon, InfoIcon, OfflineIcon, WarningIcon } from "../shared/icons";
+import { formatMoney, localeOf } from "../shared/money";
+import { Sheet } from "../shared/sheet";
+import type { Granted, Order } from "../shared/types";
+import { language, localised, shared } from "../shared/words";
+import {
+  type BuyerProblem,
+  cardDigits,
+  checkBuyer,
+  COUNTRIES,
+  detailsOf,
+  loadBuyer,
+  type RememberedBuyer,
+  saveBuyer,
+  spacedCard,
+  TEST_CARDS,
+} from "./buyer";
+import { useSession } from "./context";
+import type { PayResult } from "./my-things";
+import { Picture } from "./picture";
+import { explainFinalFailure } from "./reasons";
+import { w, words } from "./words";
+
+const SLOW_MS = 2_000;
+const FORM_ID = "checkout-form";
+
+/** What is being paid for: a hold, or the order it has become. */
+interface Item {
+  saleId: string;
+  quantity: number;
+  unitMinor: number;
+  currency: string;
+  untilMs: number;
+}
+
+function itemOf(hold: Granted | undefined, order: Order | null): Item | null {
+  if (order) {
+    return {
+      saleId: order.sale_id,
+      quantity: order.quantity,
+      unitMinor: order.unit_price_minor,
+      currency: order.currency,
+      untilMs: order.deadline_ms,
+    };
+  }
+  if (!hold) return null;
+  return {
+    saleId: hold.sale_id,
+    quantity: hold.quantity,
+    unitMinor: hold.price_minor,
+    currency: hold.currency,
+    untilMs: hold.expires_at_ms,
+  };
+}
+
+/** From a hold to a paid order without leaving the picture. Everything typed survives a failure, a decline and a reload. */
+export function Checkout({ holdId }: { holdId: string }) {
+  const session = useSession();
+  const { things } = session;
+  const order = things.orderOfHold(holdId);
+  const hold = things.holds.value.get(holdId);
+  const last = useRef<Item | null>(null);
+  const item = itemOf(hold, order) ?? last.current;
+  last.current = item;
+  const payment = things.payments.value.get(holdId);
+  const [buyer, setBuyer] = useState<RememberedBuyer>(() => {
+    const kept = loadBuyer();
+    return { ...kept, country: kept.country || (language.peek() === "zh" ? "CN" : "GB") };
+  });
+  const [problems, setProblems] = useState<BuyerProblem>({});
+  const [outcome, setOutcome] = useState<PayResult | null>(null);
+  const [isEditing, setEditing] = useState(() => Object.keys(checkBuyer({ ...buyer, card: "4242424242424242" })).length > 0);
+  const close = (): void => {
+    session.panel.value = null;
+  };
+
+  if (order && order.state !== "placed") {
+    if (order.state === "paid" || order.state === "fulfilled") return <Success order={order} onClose={close} />;
+    return <Over text={w("fail_order_closed")} onClose={close} />;
+  }
+  if (outcome?.result === "failed" && outcome.isFinal) {
+    const word = explainFinalFailure(outcome.code);
+    return <Over text={word ? w(word) : w("hold_ended_plain")} onClose={close} />;
+  }
+  if (!hold && !order) {
+    const ended = things.ended.value;
+    const text = ended?.hold_id === holdId ? w("hold_ended", { time: formatTime(ended.at_ms, language.value) }) : w("hold_ended_plain");
+    return <Over text={text} onClose={close} />;
+  }
+  if (!item) return null;
+
+  const change = (field: keyof RememberedBuyer, value: string): void => {
+    setBuyer({ ...buyer, [field]: value });
+    if (problems[field]) setProblems({ ...problems, [field]: undefined });
+  };
+
+  async function submit(event: Event): Promise<void> {
+    event.preventDefault();
+    if (payment) return;
+    const found = checkBuyer(buyer);
+    setProblems(found);
+    const first = Object.keys(found)[0];
+    if (first) {
+      if (first !== "card") setEditing(true);
+      requestAnimationFrame(() => document.getElementById(`buyer-${first}`)?.focus());
+      return;
+    }
+    saveBuyer(buyer);
+    setOutcome(null);
+    const result = await things.pay(holdId, detailsOf(buyer), cardDigits(buyer.card));
+    setOutcome(result);
+    if (result.result === "paid") announce(`${w("success")} ${w("success_order", { number: result.order.order_number })}`, "assertive");
+    else announce(outcomeText(result), "assertive");
+    if (result.result === "declined") requestAnimationFrame(() => document.getElementById("buyer-card")?.focus());
+  }
+
+  const total = formatMoney(item.unitMinor * item.quantity, item.currency, language.value);
+  const isConfirming = payment === "confirming";
+  return (
+    <Sheet
+      title={w("sheet_checkout")}
+      onClose={close}
+      class="checkout"
+      testid="checkout"
+      footer={
+        <div class="pay-foot">
+          <div class="pay-total">
+            <span>{w("total")}</span>
+            <b class="num" data-testid="total">
+              {total}
+            </b>
+          </div>
+          <button
+            type="submit"
+            form={FORM_ID}
+            class="button button-primary pay-button"
+            data-testid="pay"
+            disabled={payment !== undefined}
+          >
+            {payment ? <i class="dots" aria-hidden="true" /> : <CardIcon size={19} />}
+            <span class="num">
+              {isConfirming
+                ? w("buy_confirming")
+                : payment
+                  ? w("paying")
+                  : w(outcome?.result === "declined" ? "pay_again" : "pay", { amount: total })}
+            </span>
+          </button>
+          <SlowNote isBusy={payment === "paying"} />
+        </div>
+      }
+    >
+      <form id={FORM_ID} class="checkout-form" noValidate onSubmit={(event) => void submit(event)}>
+        <ItemRow item={item} />
+        <HoldClock item={item} />
+        {!session.isLive.value && (
+          <p class="notice notice-warn">
+            <OfflineIcon size={18} />
+            <span>{w("line_offline_hold")}</span>
+          </p>
+        )}
+        {outcome && outcome.result !== "paid" && !(outcome.result === "confirming" && !isConfirming) && (
+          <p
+            class={`notice ${outcome.result === "confirming" ? "" : "notice-bad"}`}
+            data-testid={`outcome-${outcome.result}`}
+            role={outcome.result === "confirming" ? "status" : "alert"}
+          >
+            {outcome.result === "confirming" ? <InfoIcon size={18} /> : <WarningIcon size={18} />}
+            <span>{outcomeText(outcome)}</span>
+          </p>
+        )}
+        {isEditing ? (
+          <AddressFields buyer={buyer} problems={problems} change={change} />
+        ) : (
+          <div class="deliver">
+            <div>
+              <span class="field-label">{w("your_details")}</span>
+              <b>{buyer.name}</b>
+              <span>
+                {[buyer.line1, buyer.line2, buyer.postcode, buyer.city, buyer.country].filter(Boolean).join(", ")}
+              </span>
+            </div>
+            <button type="button" class="button button-quiet" onClick={() => setEditing(true)}>
+              {w("change")}
+            </button>
+          </div>
+        )}
+        <CardFields buyer={buyer} problem={problems.card} change={change} />
+        <LetGo holdId={holdId} hold={hold} order={order} isBusy={payment !== undefined} onDone={close} />
+      </form>
+    </Sheet>
+  );
+}
+
+function outcomeText(result: PayResult): string {
+  switch (result.result) {
+    case "paid":
+      return w("success");
+    case "confirming":
+      return `${w("confirming")} ${w("confirming_hint")}`;
+    case "declined": {
+      const word = `declined_${result.reason ?? ""}`;
+      return w("declined", { reason: words.has(word) ? w(word) : "" });
+    }
+    case "failed":
+      return result.code === "network" ? w("pay_failed_network") : w("pay_failed", { code: result.code });
+  }
+}
+
+function ItemRow({ item }: { item: Item }) {
+  const session = useSession();
+  const sale = session.store.sales.value.get(item.saleId);
+  const product = session.product(sale?.product_id);
+  return (
+    <div class="item-row">
+      {product && <Picture product={product} class="item-picture" eager />}
+      <div class="item-text">
+        <b>{localised(product?.title)}</b>
+        <span>{session.variantTitle(product, sale?.variant_id ?? "")}</span>
+        <span class="num">
+          {item.quantity} × {formatMoney(item.unitMinor, item.currency, language.value)}
+        </span>
+      </div>
+    </div>
+  );
+}
+
+function HoldClock({ item }: { item: Item }) {
+  const session = useSession();
+  const isUnconfirmed = !session.isLive.value;
+  return (
+    <div class={`hold-clock ${isUnconfirmed ? "is-unconfirmed" : ""}`} data-testid="hold-clock">
+      <ClockIcon size={18} />
+      <span>{w("hold_clock")}</span>
+      {isUnconfirmed && <em>{w("hold_unconfirmed")}</em>}
+      <Countdown untilMs={item.untilMs} clock={session.store.clock} unconfirmed={isUnconfirmed} />
+    </div>
+  );
+}
+
+interface FieldsProps {
+  buyer: RememberedBuyer;
+  problems: BuyerProblem;
+  change: (field: keyof RememberedBuyer, value: string) => void;
+}
+
+const FIELDS = [
+  { field: "name", word: "name", autocomplete: "name", width: "full" },
+  { field: "line1", word: "address_line1", autocomplete: "address-line1", width: "full" },
+  { field: "line2", word: "address_line2", autocomplete: "address-line2", width: "full" },
+  { field: "city", word: "city", autocomplete: "address-level2", width: "half" },
+  { field: "postcode", word: "postcode", autocomplete: "postal-code", width: "half" },
+] as const;
+
+function AddressFields({ buyer, problems, change }: FieldsProps) {
+  const countryNames = new Intl.DisplayNames([localeOf(language.value)], { type: "region" });
+  return (
+    <fieldset class="fields">
+      <legend class="field-label">{w("your_details")}</legend>
+      {FIELDS.map(({ field, word, autocomplete, width }) => (
+        <label key={field} class={`field field-${width}`}>
+          <span>{w(word)}</span>
+          <input
+            id={`buyer-${field}`}
+            class="input"
+            name={field}
+            value={buyer[field]}
+            maxLength={120}
+            autocomplete={autocomplete}
+            aria-invalid={problems[field] ? "true" : undefined}
+            aria-describedby={problems[field] ? `problem-${field}` : undefined}
+            onInput={(event) => change(field, event.currentTarget.value)}
+          />
+          {problems[field] && (
+            <em class="field-problem" id={`problem-${field}`}>
+              {w(problems[field])}
+            </em>
+          )}
+        </label>
+      ))}
+      <label class="field field-full">
+        <span>{w("country")}</span>
+        <select
+          id="buyer-country"
+          class="input"
+          name="country"
+          autocomplete="country"
+          value={buyer.country}
+          onChange={(event) => change("country", event.currentTarget.value)}
+        >
+          {COUNTRIES.map((code) => (
+            <option key={code} value={code}>
+              {countryNames.of(code) ?? code}
+            </option>
+          ))}
+        </select>
+      </label>
+      <p class="fields-hint">{w("remembered")}</p>
+    </fieldset>
+  );
+}
+
+function CardFields({
+  buyer,
+  problem,
+  change,
+}: {
+  buyer: RememberedBuyer;
+  problem: BuyerProblem["card"];
+  change: FieldsProps["change"];
+}) {
+  return (
+    <fieldset class="fields">
+      <legend class="field-label">{w("card")}</legend>
+      <label class="field field-full">
+        <span class="visually-hidden">{w("card_number")}</span>
+        <input
+          id="buyer-card"
+          class="input num card-input"
+          name="card"
+          data-testid="card"
+          inputMode="numeric"
+          autocomplete="off"
+          placeholder="0000 0000 0000 0000"
+          aria-label={w("card_number")}
+          value={spacedCard(buyer.card)}
+          aria-invalid={problem ? "true" : undefined}
+          aria-describedby="card-hint"
+          onInput={(event) => change("card", cardDigits(event.currentTarget.value))}
+        />
+        {problem && <em class="field-problem">{w(problem)}</em>}
+      </label>
+      <p class="fields-hint" id="card-hint">
+        {w("card_sandbox")}
+      </p>
+      <div class="test-cards">
+        {TEST_CARDS.map(({ number, word }) => (
+          <button
+            key={number}
+            type="button"
+            class={`test-card ${cardDigits(buyer.card) === number ? "is-chosen" : ""}`}
+            aria-pressed={cardDigits(buyer.card) === number}
+            onClick={() => change("card", number)}
+          >
+            <b class="num">··{number.slice(-4)}</b> {w(word)}
+          </button>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
+/** "Never a spinner over two seconds without text." */
+function SlowNote({ isBusy }: { isBusy: boolean }) {
+  const [isSlow, setSlow] = useState(false);
+  useEffect(() => {
+    setSlow(false);
+    if (!isBusy) return;
+    const timer = setTimeout(() => setSlow(true), SLOW_MS);
+    return () => clearTimeout(timer);
+  }, [isBusy]);
+  return isSlow ? (
+    <p class="pay-slow" role="status">
+      {w("paying_long")}
+    </p>
+  ) : null;
+}
+
+function LetGo({
+  holdId,
+  hold,
+  order,
+  isBusy,
+  onDone,
+}: {
+  holdId: string;
+  hold: Granted | undefined;
+  order: Order | null;
+  isBusy: boolean;
+  onDone: () => void;
+}) {
+  const session = useSession();
+  const [isAsking, setAsking] = useState(false);
+  const [hasFailed, setFailed] = useState(false);
+  if (isBusy) return null;
+  if (!isAsking) {
+    return (
+      <button type="button" class="button button-quiet let-go" data-testid="let-go" onClick={() => setAsking(true)}>
+        {w("let_go")}
+      </button>
+    );
+  }
+  async function giveBack(): Promise<void> {
+    try {
+      if (order) await session.things.cancelOrder(order);
+      else if (hold) await session.things.letGo(hold);
+      onDone();
+    } catch {
+      setFailed(true);
+    }
+  }
+  return (
+    <div class="let-go-ask" data-hold={holdId}>
+      <span>{hasFailed ? shared.t("network_error") : w("let_go_sure")}</span>
+      <button type="button" class="button" onClick={() => void giveBack()}>
+        {w("let_go_yes")}
+      </button>
+      <button type="button" class="button button-quiet" onClick={() => setAsking(false)}>
+        {w("let_go_no")}
+      </button>
+    </div>
+  );
+}
+
+function Success({ order, onClose }: { order: Order; onClose: () => void }) {
+  const session = useSession();
+  const product = session.product(order.product_id);
+  return (
+    <Sheet
+      title={w("success")}
+      onClose={onClose}
+      testid="success"
+      footer={
+        <button type="button" class="button button-primary button-wide" onClick={onClose}>
+          {w("back_to_show")}
+        </button>
+      }
+    >
+      <div class="success">
+        <span class="success-mark">
+          <CheckIcon size={34} />
+        </span>
+        <p class="success-number num" data-testid="order-number" data-number={order.order_number}>
+          {w("success_order", { number: order.order_number })}
+        </p>
+        <p class="success-text">
+          {w("success_paid", { amount: formatMoney(order.total_minor, order.currency, language.value) })}
+        </p>
+        <div class="item-row">
+          {product && <Picture product={product} class="item-picture" eager />}
+          <div class="item-text">
+            <b>{localised(product?.title)}</b>
+            <span>{session.variantTitle(product, order.variant_id)}</span>
+            <span class="num">
+              {order.quantity} × {formatMoney(order.unit_price_minor, order.currency, language.value)}
+            </span>
+          </div>
+        </div>
+      </div>
+    </Sheet>
+  );
+}
+
+function Over({ text, onClose }: { text: string; onClose: () => void }) {
+  return (
+    <Sheet
+      title={w("sheet_checkout")}
+      onClose={onClose}
+      testid="checkout-over"
+      footer={
+        <button type="button" class="button button-wide" onClick={onClose}>
+          {w("back_to_show")}
+        </button>
+      }
+    >
+      <p class="notice notice-warn" role="alert">
+        <ClockIcon size={18} />
+        <span>{text}</span>
+      </p>
+    </Sheet>
+  );
+}

@@ -1,0 +1,216 @@
+/** One viewer in one room: who they are, the connection, what is known, and what the page shows of it. */
+
+import { computed, effect, signal } from "@preact/signals";
+import { announce } from "../shared/announce";
+import { api, Problem } from "../shared/api";
+import { formatMoney } from "../shared/money";
+import { heartbeat } from "../shared/clock";
+import { RoomConnection, wakeWithPage } from "../shared/connection";
+import { currentSale, RoomStore } from "../shared/room-store";
+import type { Me, Product, RoomPage, SaleValue, TicketAnswer, ViewerIdentity } from "../shared/types";
+import { language, localised } from "../shared/words";
+import { type BuyState, buyState } from "./buy-state";
+import { MyThings } from "./my-things";
+import { explainError, explainRefusal } from "./reasons";
+import { w } from "./words";
+
+export type Phase = "loading" | "missing" | "failed" | "sign_in" | "in";
+
+export type Panel =
+  | { kind: "bag" }
+  | { kind: "things" }
+  | { kind: "chat" }
+  | { kind: "fairness" }
+  | { kind: "watching" }
+  | { kind: "keys" }
+  | { kind: "product"; productId: string }
+  | { kind: "checkout"; holdId: string };
+
+export type SideTab = "chat" | "orders" | "fairness";
+
+const LIKE_FLUSH_MS = 400;
+const MAX_LIKES = 50;
+const LATE_ANSWER_MS = 2_000;
+
+export class RoomSession {
+  readonly store = new RoomStore();
+  readonly connection: RoomConnection;
+  readonly things: MyThings;
+
+  readonly phase = signal<Phase>("loading");
+  readonly products = signal<readonly Product[]>([]);
+  readonly viewer = signal<ViewerIdentity | null>(null);
+
+  readonly panel = signal<Panel | null>(null);
+  readonly sideTab = signal<SideTab>("chat");
+  readonly isChatPaused = signal(false);
+  readonly quantities = signal<ReadonlyMap<string, number>>(new Map());
+  readonly likesPending = signal(0);
+  readonly isLive = computed(() => this.store.connection.value.state === "live");
+
+  readonly pinned = computed<Product | null>(() => this.product(this.store.pin.value.product_id));
+  private readonly startedAtMs = Date.now();
+  private likeTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly roomId: string) {
+    this.connection = new RoomConnection({
+      getTicket: () => this.getTicket(),
+      isFinal: (error) => error instanceof Problem && [401, 403, 404].includes(error.status),
+      listener: this.store,
+      clock: this.store.clock,
+    });
+    this.things = new MyThings(roomId, this.connection, this.store);
+    wakeWithPage(this.connection);
+    this.speakOfMyThings();
+  }
+
+  // --- coming in ----------------------------------------------------------------------------------------------
+
+  async open(): Promise<void> {
+    this.phase.value = "loading";
+    try {
+      const [page, me] = await Promise.all([
+        api.get<RoomPage>(`/api/rooms/${encodeURIComponent(this.roomId)}`),
+        api.get<Me>("/api/me"),
+      ]);
+      this.products.value = page.products;
+      this.store.seed(page);
+      if (me.viewer || me.user) this.enter();
+      else this.phase.value = "sign_in";
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.phase.value = error.status === 404 ? "missing" : "failed";
+    }
+  }
+
+  async signIn(nickname: string): Promise<void> {
+    await api.post("/api/guests", { nickname });
+    this.enter();
+  }
+
+  private enter(): void {
+    this.phase.value = "in";
+    this.connection.start();
+  }
+
+  private async getTicket(): Promise<TicketAnswer> {
+    const answer = await api.post<TicketAnswer>(`/api/rooms/${encodeURIComponent(this.roomId)}/tickets`, {}, { retries: 0 });
+    this.viewer.value = answer.viewer;
+    return answer;
+  }
+
+  // --- looking things up --------------------------------------------------------------------------------------
+
+  product(productId: string | null | undefined): Product | null {
+    return this.products.value.find((p) => p.product_id === productId) ?? null;
+  }
+
+  saleOf(productId: string): SaleValue | null {
+    return currentSale(this.store.sales.value.values(), productId);
+  }
+
+  quantityOf(saleId: string): number {
+    return this.quantities.value.get(saleId) ?? 1;
+  }
+
+  setQuantity(saleId: string, quantity: number): void {
+    this.quantities.value = new Map(this.quantities.value).set(saleId, quantity);
+  }
+
+  /** The button's state now; read inside a component or `computed` it follows every signal it depends on. */
+  buyStateOf(sale: SaleValue | null): BuyState {
+    void heartbeat.value;
+    const open = sale && this.things.openHoldOf(sale.sale_id);
+    const units = sale ? this.things.unitsOf(sale.sale_id) : { held: 0, bought: 0 };
+    return buyState({
+      sale,
+      stock: (sale && this.store.stock.value.get(sale.sale_id)) ?? null,
+      isLive: this.isLive.value,
+      nowMs: this.store.serverNow(),
+      isAsking: sale ? this.things.asking.value.has(sale.sale_id) : false,
+      heldUntilMs: open ? open.untilMs : null,
+      payment: (open && this.things.payments.value.get(open.holdId)) ?? null,
+      unitsHeld: units.held,
+      unitsBought: units.bought,
+    });
+  }
+
+  /** Why the last tap on this sale got nothing; null when it got something or there was none on this page. */
+  lastRefusal(saleId: string): string | null {
+    const attempt = this.things.attempts.value.find((a) => a.sale_id === saleId);
+    if (!attempt || attempt.at_ms < this.startedAtMs + this.store.clock.offsetMs.value - 1000) return null;
+    if (attempt.error) return explainError(attempt.error, attempt.retry_after_ms);
+    if (attempt.decision?.decision === "refused") return explainRefusal(attempt.decision, language.value);
+    return null;
+  }
+
+  /** Whether a tap has waited so long that a word is due. */
+  isAnswerLate(saleId: string): boolean {
+    void heartbeat.value;
+    const attempt = this.things.attempts.value.find((a) => a.sale_id === saleId);
+    return !!attempt && !attempt.decision && !attempt.error && this.store.serverNow() - attempt.at_ms > LATE_ANSWER_MS;
+  }
+
+  // --- doing --------------------------------------------------------------------------------------------------
+
+  /** The one thing the Buy button does in its present state. */
+  async buy(sale: SaleValue): Promise<void> {
+    const state = this.buyStateOf(sale);
+    if (!state.isEnabled) return;
+    const open = this.things.openHoldOf(sale.sale_id);
+    if (open) {
+      this.panel.value = { kind: "checkout", holdId: open.holdId };
+      return;
+    }
+    const attempt = await this.things.hold(sale.sale_id, this.quantityOf(sale.sale_id));
+    if (attempt.decision?.decision === "granted") {
+      this.setQuantity(sale.sale_id, 1);
+      this.panel.value = { kind: "checkout", holdId: attempt.decision.hold_id };
+    } else {
+      announce(this.lastRefusal(sale.sale_id) ?? w("buy_checking"), "assertive");
+    }
+  }
+
+  like(): void {
+    if (!this.isLive.value) return;
+    this.likesPending.value = Math.min(MAX_LIKES, this.likesPending.value + 1);
+    this.likeTimer ??= setTimeout(() => {
+      this.likeTimer = undefined;
+      const count = this.likesPending.value;
+      this.likesPending.value = 0;
+      // A heart that is lost is no harm; the total is the server's.
+      this.connection.command("like", { count }).catch(() => undefined);
+    }, LIKE_FLUSH_MS);
+  }
+
+  private speakOfMyThings(): void {
+    this.store.onPersonal((type, data) => {
+      if (type === "hold_granted" || type === "hold_promoted") announce(w("hold_clock"), "assertive");
+      if (type === "hold_expired") announce(w("hold_ended_plain"), "assertive");
+      if (type === "order" && "state" in (data as object) && (data as { state: string }).state === "paid") {
+        announce(w("success"), "assertive");
+      }
+    });
+    const warned = new Set<string>();
+    effect(() => {
+      void heartbeat.value;
+      const nowMs = this.store.serverNow();
+      this.things.checkExpiries(nowMs);
+      for (const hold of this.things.holds.value.values()) {
+        if (hold.expires_at_ms - nowMs < 10_000 && !warned.has(hold.hold_id)) {
+          warned.add(hold.hold_id);
+          announce(`${w("hold_clock")} 0:10`, "assertive");
+        }
+      }
+    });
+  }
+
+  priceOf(product: Product): string {
+    const prices = product.variants.map((v) => v.price_minor);
+    return prices.length ? formatMoney(Math.min(...prices), product.currency, language.value) : "";
+  }
+
+  variantTitle(product: Product | null, variantId: string): string {
+    return localised(product?.variants.find((v) => v.variant_id === variantId)?.title);
+  }
+}

@@ -1,0 +1,118 @@
+import { computed } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import { formatElapsed, heartbeat } from "../shared/clock";
+import { UsersIcon } from "../shared/icons";
+import { formatCount } from "../shared/money";
+import { language, localised, setLanguage, shared } from "../shared/words";
+import { useSession } from "./context";
+import { w } from "./words";
+
+const CLOCK_SHOWN_MS = 500;
+
+/** Layer A: who is live, since when, who watches, how well we are connected, in which language. */
+export function StatusStrip() {
+  const session = useSession();
+  const { store } = session;
+  const room = store.room.value;
+  const watching = store.watching.value;
+  const offsetMs = store.clock.offsetMs.value;
+  const host = room?.host_name ?? "";
+  return (
+    <header class="strip">
+      <div class="strip-row">
+        <div class="strip-host">
+          <span class="avatar" aria-hidden="true">
+            {host.slice(0, 1).toUpperCase() || "F"}
+          </span>
+          <div class="strip-names">
+            <b>{host || "Flashroom"}</b>
+            <span>{localised(room?.title)}</span>
+          </div>
+        </div>
+        <LivePill />
+        <button
+          type="button"
+          class="pill pill-button"
+          data-testid="watching"
+          data-count={watching?.count ?? 0}
+          onClick={() => (session.panel.value = { kind: "watching" })}
+        >
+          <UsersIcon size={16} />
+          <span class="num">{watching ? formatCount(watching.count, language.value) : "–"}</span>
+          <span class="visually-hidden">{shared.t("watching")}</span>
+        </button>
+        <button
+          type="button"
+          class="pill pill-button"
+          lang={language.value === "zh" ? "en" : "zh"}
+          onClick={() => setLanguage(language.value === "zh" ? "en" : "zh")}
+        >
+          {shared.t("language_other")}
+        </button>
+      </div>
+      <div class="strip-row strip-second">
+        {room?.rehearsal && (
+          <span class="badge badge-rehearsal" title={w("rehearsal_means")}>
+            {shared.t("rehearsal")}
+          </span>
+        )}
+        <ConnectionDot />
+        {Math.abs(offsetMs) > CLOCK_SHOWN_MS && store.isJoined.value && (
+          <span class="pill pill-small">{w("clock_off", { n: (Math.abs(offsetMs) / 1000).toFixed(1) })}</span>
+        )}
+      </div>
+    </header>
+  );
+}
+
+function LivePill() {
+  const session = useSession();
+  const room = session.store.room.value;
+  const startedAtMs = room?.started_at_ms ?? null;
+  const elapsed = useMemo(
+    () =>
+      computed(() => {
+        void heartbeat.value;
+        return startedAtMs === null ? "" : formatElapsed(session.store.serverNow() - startedAtMs);
+      }),
+    [session, startedAtMs],
+  );
+  if (!room) return null;
+  const isLive = room.status === "live";
+  return (
+    <span class={`pill ${isLive ? "pill-live" : ""}`} data-testid="room-status" data-status={room.status}>
+      {isLive && <i class="live-dot" aria-hidden="true" />}
+      {shared.t(`status_${room.status}`)}
+      {isLive && <time class="num">{elapsed.value}</time>}
+    </span>
+  );
+}
+
+function ConnectionDot() {
+  const session = useSession();
+  const status = session.store.connection.value;
+  const seconds = useMemo(
+    () =>
+      computed(() => {
+        void heartbeat.value;
+        return status.state === "reconnecting" ? Math.max(0, Math.ceil((status.retryAtMs - Date.now()) / 1000)) : 0;
+      }),
+    [status],
+  );
+  const text =
+    status.state === "live"
+      ? shared.t("connected")
+      : status.state === "connecting"
+        ? shared.t("connecting")
+        : status.state === "reconnecting"
+          ? seconds.value > 0
+            ? shared.t("reconnecting", { n: seconds.value })
+            : shared.t("reconnecting_now")
+          : shared.t("disconnected");
+  return (
+    <span class={`connection connection-${status.state}`} data-testid="connection" data-state={status.state} title={text}>
+      <i aria-hidden="true" />
+      <span class={status.state === "live" ? "visually-hidden" : ""}>{text}</span>
+    </span>
+  );
+}
