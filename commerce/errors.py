@@ -1,43 +1,44 @@
-"""What commerce refuses, as a small tree with stable codes. Nothing here knows HTTP: `live` maps classes to statuses."""
+"""Coded refusals of the commerce part. It knows nothing of HTTP or sockets: the composition root maps classes to statuses."""
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class CommerceError(Exception):
-    """Refused. `code` is stable and meant for programs, `message` for people, `facts` are the numbers behind it."""
+    """A refusal with a stable `code` for programs, a `message` for people and `facts` that explain it (JSON values only)."""
 
-    def __init__(self, code: str, message: str, **facts: Any) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str = "", **facts: object) -> None:
+        super().__init__(message or code)
         self.code = code
-        self.message = message
+        self.message = message or code.replace("_", " ")
         self.facts = facts
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.code!r}, {self.message!r}, {self.facts!r})"
 
 
 class NotFound(CommerceError):
-    """There is no such thing, or not for this caller."""
-
-
-class Invalid(CommerceError):
-    """The input can never be right, whatever the state."""
+    """What was named does not exist, or not for this caller."""
 
 
 class OutOfState(CommerceError):
-    """Right in another state of the sale, hold, order or payment."""
+    """The thing exists, and in its present state this cannot be done to it."""
+
+
+class Invalid(CommerceError):
+    """The input itself cannot be right, in whatever state."""
 
 
 class Refused(CommerceError):
-    """A rule of the sale says no: sold out, limit, expired."""
+    """A fair no: sold out, limit reached, hold expired, bad token, card declined."""
 
 
 class Forbidden(CommerceError):
-    """It belongs to somebody else."""
-
-
-class Quarantined(CommerceError):
-    """Money that doesn't match what was asked for; kept for an operator, nothing changed."""
+    """The caller may not do this."""
 
 
 class Unavailable(CommerceError):
-    """Redis, SQL or a provider did not answer; the same request may be sent again."""
+    """A database or provider did not answer; nothing was decided, try again with the same key."""
+
+
+class Quarantined(CommerceError):
+    """Money or stock that does not add up; kept for a person to look at, never passed on in silence."""

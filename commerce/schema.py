@@ -102,14 +102,24 @@ sale = Table(
     _ms("opens_at_ms", nullable=True),
     _ms("closes_at_ms", nullable=True),
     _ms("paused_at_ms", nullable=True),
+    _ms("opened_at_ms", nullable=True),  # the first opening; a resume does not change it
     _ms("closed_at_ms", nullable=True),
     _ms("created_at_ms"),
     Column("log_root", String(64)),
     CheckConstraint("quota > 0", name="quota_positive"),
     CheckConstraint("limit_per_buyer > 0", name="limit_positive"),
-    UniqueConstraint("variant_id", "round"),
+    CheckConstraint(
+        "state IN ('draft', 'ready', 'armed', 'countdown', 'open', 'paused', 'draining', 'settled', 'published')",
+        name="state_known",
+    ),
     Index("ix_sale_room_id_created_at_ms", "room_id", "created_at_ms"),
     Index("ix_sale_state", "state"),
+)
+
+# Two sales never share a variant: the second one to be armed meets this index, however close the two come.
+_OCCUPYING = sale.c.state.in_(("armed", "countdown", "open", "paused", "draining"))
+Index(
+    "uq_sale_occupying", sale.c.variant_id, unique=True, sqlite_where=_OCCUPYING, postgresql_where=_OCCUPYING
 )
 
 stock = Table(
@@ -144,7 +154,6 @@ buyer_quota = Table(
     _id("buyer_id", primary_key=True),
     Column("used", Integer, nullable=False),
     Column("limit_units", Integer, nullable=False),
-    Column("version", BigInteger, nullable=False),
     CheckConstraint("used >= 0", name="used_not_negative"),
     CheckConstraint("used <= limit_units", name="within_limit"),
 )
@@ -162,7 +171,7 @@ hold = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
     CheckConstraint("quantity > 0", name="quantity_positive"),
-    CheckConstraint("state IN ('bound', 'expiring', 'sold', 'released')", name="state_known"),
+    CheckConstraint("state IN ('bound', 'expiring', 'sold', 'released', 'returned')", name="state_known"),
     Index("ix_hold_state_deadline_ms", "state", "deadline_ms"),
     Index("ix_hold_sale_id_state", "sale_id", "state"),
 )
@@ -189,9 +198,12 @@ order = Table(
     Column("address", JSON, nullable=False),
     Column("ghost", Boolean, nullable=False),
     _ms("placed_at_ms"),
-    _ms("deadline_ms"),
     _ms("paid_at_ms", nullable=True),
     _ms("changed_at_ms"),
+    _minor("refunded_minor"),
+    Column("carrier", String(40)),
+    Column("tracking_number", String(80)),
+    CheckConstraint("refunded_minor >= 0 AND refunded_minor <= total_minor", name="refunded_within_total"),
     CheckConstraint("total_minor = unit_price_minor * quantity", name="total_adds_up"),
     CheckConstraint(
         "state IN ('placed', 'paid', 'fulfilled', 'refunded', 'cancelled', 'expired')", name="state_known"
@@ -200,10 +212,20 @@ order = Table(
     Index("ix_orders_room_id_placed_at_ms", "room_id", "placed_at_ms"),
 )
 
+order_note = Table(
+    "order_note",
+    metadata,
+    _id("note_id", primary_key=True),
+    Column("order_id", ForeignKey("orders.order_id"), nullable=False, index=True),
+    _id("author_id", nullable=False),
+    Column("text", String(500), nullable=False),
+    _ms("at_ms"),
+)
+
 payment_attempt = Table(
     "payment_attempt",
     metadata,
-    _id("attempt_id", primary_key=True),  # the order's id and a number, so that a retry finds the same row
+    _id("attempt_id", primary_key=True),  # also the reference that the provider knows it by
     Column("order_id", ForeignKey("orders.order_id"), nullable=False, index=True),
     Column("number", Integer, nullable=False),
     Column("request_key", String(255), nullable=False),
@@ -214,23 +236,33 @@ payment_attempt = Table(
     Column("state", String(16), nullable=False),
     Column("reason", String(80)),
     Column("card_last4", String(4)),
+    _minor("captured_minor"),
+    _minor("refunded_minor"),  # asked for, whether or not the provider has answered yet
     _ms("created_at_ms"),
     _ms("changed_at_ms"),
+    _ms("next_poll_at_ms"),
+    Column("polls", Integer, nullable=False),
     CheckConstraint(
-        "state IN ('created', 'pending', 'succeeded', 'declined', 'closed', 'quarantined')",
+        "state IN ('created', 'pending', 'unknown', 'succeeded', 'declined', 'closed', 'quarantined')",
         name="state_known",
+    ),
+    CheckConstraint(
+        "refunded_minor >= 0 AND refunded_minor <= captured_minor", name="refunded_within_captured"
     ),
     UniqueConstraint("order_id", "number"),
     UniqueConstraint("order_id", "request_key"),
 )
-# "succeeded" stays live: an order that was paid once takes no second payment.
+# One attempt at a time may still become money. A second *succeeded* one is possible (a provider that changes its mind late)
+# and is refunded by the cashier, so it must be storable.
+_LIVE = payment_attempt.c.state.in_(("created", "pending", "unknown"))
 Index(
     "uq_payment_attempt_live",
     payment_attempt.c.order_id,
     unique=True,
-    sqlite_where=payment_attempt.c.state.in_(("created", "pending", "succeeded")),
-    postgresql_where=payment_attempt.c.state.in_(("created", "pending", "succeeded")),
+    sqlite_where=_LIVE,
+    postgresql_where=_LIVE,
 )
+Index("ix_payment_attempt_state_next_poll_at_ms", payment_attempt.c.state, payment_attempt.c.next_poll_at_ms)
 
 refund = Table(
     "refund",
@@ -242,10 +274,14 @@ refund = Table(
     Column("currency", String(3), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(80), nullable=False),
+    Column("provider_ref", String(80)),
+    Column("tries", Integer, nullable=False),
+    _ms("next_try_at_ms"),
     _ms("created_at_ms"),
     _ms("changed_at_ms"),
     CheckConstraint("amount_minor > 0", name="amount_positive"),
     CheckConstraint("state IN ('pending', 'succeeded', 'failed')", name="state_known"),
+    Index("ix_refund_state_next_try_at_ms", "state", "next_try_at_ms"),
 )
 
 inbox = Table(
@@ -256,24 +292,36 @@ inbox = Table(
     Column("body", LargeBinary, nullable=False),
     _ms("received_at_ms"),
     _ms("processed_at_ms", nullable=True),
-    Column("outcome", String(80)),
+    Column("tries", Integer, nullable=False),
+    _ms("next_try_at_ms"),
+    Column("outcome", String(200)),
+    Index("ix_inbox_processed_at_ms_next_try_at_ms", "processed_at_ms", "next_try_at_ms"),
 )
 
 outbox = Table(
     "outbox",
     metadata,
     Column("outbox_id", AutoId, primary_key=True, autoincrement=True),
-    _id("aggregate", nullable=False),
+    Column("aggregate", String(80), nullable=False),
     Column("type", String(40), nullable=False),
     Column("payload", JSON, nullable=False),
     _ms("created_at_ms"),
     _ms("sent_at_ms", nullable=True),
+    Column("tries", Integer, nullable=False),
 )
 Index(
     "ix_outbox_unsent",
     outbox.c.outbox_id,
     sqlite_where=outbox.c.sent_at_ms.is_(None),
     postgresql_where=outbox.c.sent_at_ms.is_(None),
+)
+
+lease = Table(
+    "lease",  # one process at a time does a named job; a lease that ran out may be taken over
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    _ms("until_ms"),
 )
 
 idempotency = Table(
@@ -332,26 +380,29 @@ redis_incarnation = Table(
     _ms("seen_at_ms"),
 )
 
+# The sandbox provider plays the outside world: only `payments/sandbox.py` touches these, in transactions of its own.
 sandbox_payment = Table(
     "sandbox_payment",
     metadata,
-    Column("provider_ref", String(80), primary_key=True),
-    _id("attempt_id", nullable=False, unique=True),
+    _id("attempt_id", primary_key=True),  # the merchant's reference
+    Column("provider_ref", String(80), nullable=False, unique=True),
     _minor("amount_minor"),
     Column("currency", String(3), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(80)),
-    Column("behaviour", String(20), nullable=False),
-    _ms("succeeds_at_ms", nullable=True),
+    Column("behaviour", String(32), nullable=False),
+    _ms("decides_at_ms", nullable=True),
     _minor("refunded_minor"),
     _ms("created_at_ms"),
+    CheckConstraint("state IN ('pending', 'succeeded', 'declined', 'closed')", name="state_known"),
+    CheckConstraint("refunded_minor >= 0 AND refunded_minor <= amount_minor", name="refunded_within_amount"),
 )
 
 sandbox_refund = Table(
     "sandbox_refund",
     metadata,
     _id("refund_id", primary_key=True),
-    Column("provider_ref", ForeignKey("sandbox_payment.provider_ref"), nullable=False),
+    Column("attempt_id", ForeignKey("sandbox_payment.attempt_id"), nullable=False, index=True),
     _minor("amount_minor"),
     _ms("created_at_ms"),
 )
@@ -360,8 +411,10 @@ sandbox_delivery = Table(
     "sandbox_delivery",
     metadata,
     Column("delivery_id", AutoId, primary_key=True, autoincrement=True),
+    Column("event_id", String(80), nullable=False),
     Column("body", LargeBinary, nullable=False),
     _ms("due_at_ms"),
     Column("tries", Integer, nullable=False),
     _ms("delivered_at_ms", nullable=True),
+    Index("ix_sandbox_delivery_delivered_at_ms_due_at_ms", "delivered_at_ms", "due_at_ms"),
 )
