@@ -84,8 +84,10 @@ function Room() {
           </div>
           <div class="column-space" />
           <div class="lower">
-            <Hearts />
-            {!desktop && <ChatOverlay />}
+            <div class="above-card">
+              {!desktop && <ChatOverlay />}
+              <Hearts />
+            </div>
             <HeroCard />
             {!desktop && <Dock />}
           </div>

@@ -60,7 +60,8 @@ function line(session: RoomSession, sale: SaleValue | null, state: BuyState): st
   }
   if (state.kind === "checking") return session.isAnswerLate(sale.sale_id) ? w("line_checking_long") : null;
   if (state.kind === "held" || state.kind === "paying" || state.kind === "confirming" || state.kind === "bought") return null;
-  const refusal = session.lastRefusal(sale.sale_id);
+  // What the sale does now is the better reason, once it no longer takes taps.
+  const refusal = state.kind === "paused" || state.kind === "soon" || state.kind === "opens_in" ? null : session.lastRefusal(sale.sale_id);
   if (refusal) return refusal;
   const stock = session.store.stock.value.get(sale.sale_id);
   switch (state.kind) {

@@ -161,7 +161,7 @@ export function Composer({ id, children }: { id: string; children?: preact.Compo
   const isMuted = wait.value !== "" && !/^\d+$/.test(wait.value);
   const isOff = store.chat.value.off && !isStaff;
   const isDisabled = isMuted || isOff || !session.isLive.value;
-  const placeholder = isMuted ? wait.value : isOff ? w("chat_off") : !session.isLive.value ? shared.t("connecting") : w("say_something");
+  const placeholder = isMuted ? wait.value : isOff ? w("chat_off") : !session.isLive.value ? shared.t("connecting") : wait.value ? w("chat_slow", { n: wait.value }) : w("say_something");
 
   async function send(event: Event): Promise<void> {
     event.preventDefault();

@@ -128,6 +128,16 @@ export function Checkout({ holdId }: { holdId: string }) {
       testid="checkout"
       footer={
         <div class="pay-foot">
+          {outcome && outcome.result !== "paid" && !(outcome.result === "confirming" && !isConfirming) && (
+            <p
+              class={`notice ${outcome.result === "confirming" ? "" : "notice-bad"}`}
+              data-testid={`outcome-${outcome.result}`}
+              role={outcome.result === "confirming" ? "status" : "alert"}
+            >
+              {outcome.result === "confirming" ? <InfoIcon size={18} /> : <WarningIcon size={18} />}
+              <span>{outcomeText(outcome)}</span>
+            </p>
+          )}
           <div class="pay-total">
             <span>{w("total")}</span>
             <b class="num" data-testid="total">
@@ -155,22 +165,14 @@ export function Checkout({ holdId }: { holdId: string }) {
       }
     >
       <form id={FORM_ID} class="checkout-form" noValidate onSubmit={(event) => void submit(event)}>
-        <ItemRow item={item} />
-        <HoldClock item={item} />
+        <div class="item-top">
+          <ItemRow item={item} />
+          <HoldClock item={item} />
+        </div>
         {!session.isLive.value && (
           <p class="notice notice-warn">
             <OfflineIcon size={18} />
             <span>{w("line_offline_hold")}</span>
-          </p>
-        )}
-        {outcome && outcome.result !== "paid" && !(outcome.result === "confirming" && !isConfirming) && (
-          <p
-            class={`notice ${outcome.result === "confirming" ? "" : "notice-bad"}`}
-            data-testid={`outcome-${outcome.result}`}
-            role={outcome.result === "confirming" ? "status" : "alert"}
-          >
-            {outcome.result === "confirming" ? <InfoIcon size={18} /> : <WarningIcon size={18} />}
-            <span>{outcomeText(outcome)}</span>
           </p>
         )}
         {isEditing ? (
@@ -234,9 +236,7 @@ function HoldClock({ item }: { item: Item }) {
   const isUnconfirmed = !session.isLive.value;
   return (
     <div class={`hold-clock ${isUnconfirmed ? "is-unconfirmed" : ""}`} data-testid="hold-clock">
-      <ClockIcon size={18} />
-      <span>{w("hold_clock")}</span>
-      {isUnconfirmed && <em>{w("hold_unconfirmed")}</em>}
+      <span>{isUnconfirmed ? w("hold_unconfirmed") : w("hold_clock")}</span>
       <Countdown untilMs={item.untilMs} clock={session.store.clock} unconfirmed={isUnconfirmed} />
     </div>
   );
@@ -251,7 +251,7 @@ interface FieldsProps {
 const FIELDS = [
   { field: "name", word: "name", autocomplete: "name", width: "full" },
   { field: "line1", word: "address_line1", autocomplete: "address-line1", width: "full" },
-  { field: "line2", word: "address_line2", autocomplete: "address-line2", width: "full" },
+  { field: "line2", word: "address_line2", autocomplete: "address-line2", width: "half" },
   { field: "city", word: "city", autocomplete: "address-level2", width: "half" },
   { field: "postcode", word: "postcode", autocomplete: "postal-code", width: "half" },
 ] as const;
@@ -282,7 +282,7 @@ function AddressFields({ buyer, problems, change }: FieldsProps) {
           )}
         </label>
       ))}
-      <label class="field field-full">
+      <label class="field field-half">
         <span>{w("country")}</span>
         <select
           id="buyer-country"

@@ -12,6 +12,7 @@ export function Hearts() {
   const seen = useRef<number | null>(null);
   useSignalEffect(() => {
     const total = session.store.likes.value.total + session.likesPending.value;
+    if (!session.store.isJoined.value) return;
     const before = seen.current;
     seen.current = Math.max(total, before ?? 0);
     if (before === null || total <= before || !layer.current || document.hidden) return;
@@ -28,7 +29,7 @@ function rise(layer: HTMLElement): void {
   heart.style.setProperty("--x", `${Math.round(Math.random() * 44 - 22)}px`);
   heart.style.setProperty("--tilt", `${Math.round(Math.random() * 40 - 20)}deg`);
   heart.style.setProperty("--wait", `${Math.round(Math.random() * 350)}ms`);
-  heart.style.setProperty("--size", `${18 + Math.round(Math.random() * 12)}px`);
+  heart.style.setProperty("--scale", (0.75 + Math.random() * 0.5).toFixed(2));
   heart.style.setProperty("--colour", COLOURS[Math.floor(Math.random() * COLOURS.length)] ?? "#ff5a48");
   heart.addEventListener("animationend", () => heart.remove(), { once: true });
   layer.append(heart);

@@ -52,7 +52,9 @@ function Variants({ product, sale }: { product: Product; sale: SaleValue | null 
           return (
             <li key={variant.variant_id} class={`variant ${isInSale ? "is-chosen" : ""}`} aria-current={isInSale ? "true" : undefined}>
               <b>{localised(variant.title)}</b>
-              <span class="num">{formatMoney(variant.price_minor, product.currency, language.value)}</span>
+              <span class="num">
+                {formatMoney(isInSale ? sale.price_minor : variant.price_minor, product.currency, language.value)}
+              </span>
               {sale && !isInSale && <em>{w("variant_not_in_sale")}</em>}
             </li>
           );

@@ -41,14 +41,6 @@ export function StatusStrip() {
           <span class="num">{watching ? formatCount(watching.count, language.value) : "–"}</span>
           <span class="visually-hidden">{shared.t("watching")}</span>
         </button>
-        <button
-          type="button"
-          class="pill pill-button"
-          lang={language.value === "zh" ? "en" : "zh"}
-          onClick={() => setLanguage(language.value === "zh" ? "en" : "zh")}
-        >
-          {shared.t("language_other")}
-        </button>
       </div>
       <div class="strip-row strip-second">
         {room?.rehearsal && (
@@ -60,6 +52,15 @@ export function StatusStrip() {
         {Math.abs(offsetMs) > CLOCK_SHOWN_MS && store.isJoined.value && (
           <span class="pill pill-small">{w("clock_off", { n: (Math.abs(offsetMs) / 1000).toFixed(1) })}</span>
         )}
+        <button
+          type="button"
+          class="pill pill-button pill-end"
+          data-testid="language"
+          lang={language.value === "zh" ? "en" : "zh"}
+          onClick={() => setLanguage(language.value === "zh" ? "en" : "zh")}
+        >
+          {shared.t("language_other")}
+        </button>
       </div>
     </header>
   );

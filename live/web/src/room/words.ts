@@ -87,7 +87,7 @@ export const words = defineWords(
     change: "Change",
     name: "Full name",
     address_line1: "Street and number",
-    address_line2: "Flat, building (optional)",
+    address_line2: "Flat (optional)",
     city: "City",
     postcode: "Postcode",
     country: "Country",
