@@ -256,7 +256,7 @@ export class RoomConnection {
     this.isLive = false;
     this.isJumping = false;
     this.generation++;
-    for (const name of ["join", "ping", "probe", "stable", "ack"]) this.clearTimer(name);
+    for (const name of ["join", "ping", "probe", "stable", "drain", "ack"]) this.clearTimer(name);
     for (const [id, entry] of [...this.waiting]) if (!entry.persist) this.fail(id, "offline");
     if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = null;
@@ -358,7 +358,8 @@ export class RoomConnection {
     if (notice.type === "jump") this.isJumping = true;
     if (notice.type === "reconnect") {
       this.drainDelayMs = notice.after_ms;
-      this.setTimer("stable", notice.after_ms, () => {
+      // The process is going: leave by ourselves if it doesn't close first.
+      this.setTimer("drain", notice.after_ms, () => {
         this.drainDelayMs = null;
         this.reconnect();
       });
