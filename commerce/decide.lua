@@ -89,7 +89,7 @@ for i, request in ipairs(requests) do
     new_answers[#new_answers + 1] = packed
     local free = available()
     log[#log + 1] = {sale.seq, sale.epoch, now, request[1], hold_id, buyer_id, quantity, answer.decision, answer.reason,
-      answer.expires_at_ms or 0, free, sale.capacity - free - sale.sold, sale.sold}
+      answer.expires_at_ms or 0, free, sale.capacity - free - sale.sold, sale.sold, request[5]}
     answers[i] = answer
   end
 end

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from commerce.errors import Unavailable
+from commerce.sale_rules import Sale
 
 GRACE_MS: Final = 5000
 """A soft hold is freed this long after its expiry, so that a buyer whose own clock still runs can't lose the unit."""
@@ -57,6 +58,10 @@ class Snapshot:
     currency: str
     rule: str = "first_come"
     window_ms: int = 0
+
+    @classmethod
+    def of(cls, sale: Sale) -> Self:
+        return cls(**{field.name: getattr(sale, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,7 @@ class LogEntry:
     available: int
     held: int
     sold: int
+    ghost: bool
 
 
 def connect_redis(redis_url: str) -> Redis:
