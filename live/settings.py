@@ -1,0 +1,181 @@
+"""Settings from the environment, read once: safe defaults in development, one clear message per mistake, no secret ever printed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+MIN_SECRET_CHARACTERS: Final = 32
+_T = TypeVar("_T")
+
+
+class SettingsError(Exception):
+    """The environment can't be used; `mistakes` has one line for each thing to change."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a process needs to know. Build it with `Settings.read()`."""
+
+    env: Literal["development", "production"]
+    data_dir: Path
+    redis_url: str
+    database_url: str = field(repr=False)
+    host: str
+    web_port: int
+    hub_port: int
+    media_port: int
+    hub_processes: int
+    ghosts: int
+    secret: bytes = field(repr=False)
+    public_web_url: str | None
+    public_hub_url: str | None
+    trusted_proxies: tuple[str, ...]
+    web_limits: bool
+
+    @property
+    def is_production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def web_url(self) -> str:
+        """Where browsers find the pages, without a slash at the end."""
+        return self.public_web_url or f"http://{_reachable(self.host)}:{self.web_port}"
+
+    @property
+    def hub_url(self) -> str:
+        """Where browsers find the hub's WebSocket."""
+        return self.public_hub_url or f"ws://{_reachable(self.host)}:{self.hub_port}/v1"
+
+    def key(self, purpose: str) -> bytes:
+        """A key for one purpose only, derived from the secret (HMAC-SHA256)."""
+        return hmac.new(self.secret, purpose.encode(), hashlib.sha256).digest()
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Raises SettingsError with every mistake at once. In development the secret is made on first use and kept in the data folder."""
+        reader = _Reader(os.environ if environment is None else environment)
+        env = reader.choice("FLASHROOM_ENV", ("development", "production"), "development")
+        data_dir = Path(reader.text("FLASHROOM_DATA_DIR", ".data")).absolute()
+        settings = cls(
+            env="production" if env == "production" else "development",
+            data_dir=data_dir,
+            redis_url=reader.url("FLASHROOM_REDIS_URL", "redis://127.0.0.1:6390/0", ("redis", "rediss")),
+            database_url=reader.url(
+                "FLASHROOM_DATABASE_URL",
+                f"sqlite+aiosqlite:///{data_dir / 'flashroom.db'}",
+                ("sqlite+aiosqlite", "postgresql+psycopg"),
+            ),
+            host=reader.text("FLASHROOM_HOST", "127.0.0.1"),
+            web_port=reader.integer("FLASHROOM_WEB_PORT", 8000, 1, 65535),
+            hub_port=reader.integer("FLASHROOM_HUB_PORT", 8001, 1, 65535),
+            media_port=reader.integer("FLASHROOM_MEDIA_PORT", 8002, 1, 65535),
+            hub_processes=reader.integer("FLASHROOM_HUB_PROCESSES", 2, 1, 64),
+            ghosts=reader.integer("FLASHROOM_GHOSTS", 50, 0, 5000),
+            secret=reader.secret(env, data_dir),
+            public_web_url=reader.optional_url("FLASHROOM_PUBLIC_WEB_URL", ("http", "https")),
+            public_hub_url=reader.optional_url("FLASHROOM_PUBLIC_HUB_URL", ("ws", "wss")),
+            trusted_proxies=reader.words("FLASHROOM_TRUSTED_PROXIES"),
+            web_limits=reader.choice("FLASHROOM_RATE_LIMITS", ("on", "off"), "on") == "on",
+        )
+        ports = {settings.web_port, settings.hub_port, settings.media_port}
+        if len(ports) < 3 and not reader.mistakes:
+            reader.mistakes.append(
+                "FLASHROOM_WEB_PORT, FLASHROOM_HUB_PORT and FLASHROOM_MEDIA_PORT must differ."
+            )
+        if reader.mistakes:
+            raise SettingsError(reader.mistakes)
+        return settings
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.mistakes: list[str] = []
+
+    def text(self, name: str, default: str) -> str:
+        return self.environment.get(name, "").strip() or default
+
+    def words(self, name: str) -> tuple[str, ...]:
+        return tuple(word.strip() for word in self.environment.get(name, "").split(",") if word.strip())
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        value = self.text(name, default)
+        return self._checked(
+            name, value, value in allowed, f"must be one of: {', '.join(allowed)}; it is {value!r}", default
+        )
+
+    def integer(self, name: str, default: int, lowest: int, highest: int) -> int:
+        value = self.text(name, str(default))
+        try:
+            number = int(value)
+        except ValueError:
+            number = lowest - 1
+        problem = f"must be a whole number from {lowest} to {highest}; it is {value!r}"
+        return self._checked(name, number, lowest <= number <= highest, problem, default)
+
+    def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        good = urlsplit(value).scheme in schemes
+        # The value may hold a password, so it is not shown.
+        return self._checked(
+            name, value, good, f"must start with {' or '.join(f'{s}://' for s in schemes)}", default
+        )
+
+    def optional_url(self, name: str, schemes: tuple[str, ...]) -> str | None:
+        if not self.environment.get(name, "").strip():
+            return None
+        return self.url(name, "", schemes).rstrip("/")
+
+    def secret(self, env: str, data_dir: Path) -> bytes:
+        given = self.environment.get("FLASHROOM_SECRET", "").strip()
+        if given:
+            good = len(given) >= MIN_SECRET_CHARACTERS
+            return self._checked(
+                "FLASHROOM_SECRET", given, good, f"must have at least {MIN_SECRET_CHARACTERS} characters", ""
+            ).encode()
+        if env == "production":
+            self.mistakes.append(
+                "FLASHROOM_SECRET is required in production: set it to a random text of 32 characters or more, "
+                "the same in every process (python3 -c 'import secrets; print(secrets.token_hex(32))')."
+            )
+            return b""
+        return _development_secret(data_dir)
+
+    def _checked(self, name: str, value: _T, good: bool, problem: str, default: _T) -> _T:
+        if good:
+            return value
+        self.mistakes.append(f"{name} {problem}.")
+        return default
+
+
+def _development_secret(data_dir: Path) -> bytes:
+    """Made once and kept; processes that start together agree because only one of them can create the file."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / "secret"
+    fresh = data_dir / f".secret.{os.getpid()}.{secrets.token_hex(4)}"
+    if not path.exists():
+        fresh.write_text(secrets.token_hex(32))
+        fresh.chmod(0o600)
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text().strip().encode()
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host
