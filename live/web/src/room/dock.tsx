@@ -28,7 +28,7 @@ export function Dock() {
         type="button"
         class="dock-button"
         data-testid="open-things"
-        aria-label={`${w("my_things")} (${open})`}
+        aria-label={open > 0 ? `${w("my_things")}, ${open}` : w("my_things")}
         onClick={() => (session.panel.value = { kind: "things" })}
       >
         <ReceiptIcon />
@@ -48,7 +48,7 @@ export function LikeButton() {
       class="dock-button dock-like"
       data-testid="like"
       data-total={total}
-      aria-label={`${w("like")} – ${w("likes", { n: formatCount(total, language.value) })}`}
+      aria-label={`${w("like")} – ${w("likes", { n: formatCount(total, language.value, true) })}`}
       aria-keyshortcuts="L"
       disabled={!session.isLive.value}
       onClick={() => session.like()}

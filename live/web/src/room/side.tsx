@@ -18,7 +18,7 @@ const TABS: readonly SideTab[] = ["chat", "orders", "fairness"];
 export function LeftSide() {
   const session = useSession();
   return (
-    <aside class="side side-left">
+    <aside class="side side-left" aria-label={`${w("bag")}, ${w("things")}`}>
       <div class="brand">
         <BoltIcon size={22} class="brand-bolt" />
         <b>Flashroom</b>
@@ -57,7 +57,7 @@ export function RightSide() {
   const session = useSession();
   const tab = session.sideTab.value;
   return (
-    <aside class="side side-right">
+    <aside class="side side-right" aria-label={w("chat")}>
       <div
         class="tabs"
         role="tablist"

@@ -26,7 +26,7 @@ export function StatusStrip() {
           </span>
           <div class="strip-names">
             <b>{host || "Flashroom"}</b>
-            <span>{localised(room?.title)}</span>
+            <h1>{localised(room?.title)}</h1>
           </div>
         </div>
         <LivePill />
