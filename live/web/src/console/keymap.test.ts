@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { type Command, commandOf, type Focus, type Pressed } from "./keymap";
+
+function press(key: string, changes: Partial<Pressed> = {}, focus: Focus = "page"): Command["name"] | null {
+  const code = /^\d$/.test(key) ? `Digit${key}` : "";
+  const pressed = { key, code, shiftKey: false, ctrlKey: false, metaKey: false, altKey: false, repeat: false, ...changes };
+  return commandOf(pressed, focus)?.name ?? null;
+}
+
+describe("keys", () => {
+  it.each<[string, Partial<Pressed>, Command["name"]]>([
+    ["1", {}, "select"],
+    ["!", { code: "Digit1", shiftKey: true }, "pin"],
+    ["u", {}, "unpin"],
+    ["a", {}, "arm"],
+    ["Enter", { shiftKey: true }, "fire"],
+    [" ", {}, "toggle_pause"],
+    ["+", { shiftKey: true }, "add_stock"],
+    ["+", { code: "NumpadAdd" }, "add_stock"],
+    ["E", { shiftKey: true }, "end_early"],
+    ["j", {}, "next_message"],
+    ["k", {}, "previous_message"],
+    ["h", {}, "hide_message"],
+    ["t", {}, "mute_message"],
+    ["?", { shiftKey: true }, "keys"],
+    ["/", {}, "write"],
+  ])("%s %o is %s", (key, changes, name) => expect(press(key, changes)).toBe(name));
+
+  it("selects and pins by place in the list", () => {
+    const at = (code: string, shiftKey: boolean) =>
+      commandOf({ key: "x", code, shiftKey, ctrlKey: false, metaKey: false, altKey: false, repeat: false }, "page");
+    expect(at("Digit9", false)).toEqual({ name: "select", index: 8 });
+    expect(at("Numpad2", true)).toEqual({ name: "pin", index: 1 });
+  });
+
+  it("none is ours while typing, composing or with a modifier", () => {
+    for (const key of ["a", "1", " ", "u", "?"]) expect(press(key, {}, "text")).toBeNull();
+    expect(press("Enter", { shiftKey: true }, "text")).toBeNull();
+    expect(press("a", { isComposing: true })).toBeNull();
+    expect(press("a", { ctrlKey: true })).toBeNull();
+    expect(press("1", { metaKey: true })).toBeNull();
+    expect(press("1", { altKey: true })).toBeNull();
+  });
+
+  it("a stray Enter, or a plain e, fires or ends nothing", () => {
+    expect(press("Enter")).toBeNull();
+    expect(press("e")).toBeNull();
+  });
+
+  it("Space on a button belongs to the button", () => expect(press(" ", {}, "button")).toBeNull());
+
+  it("a key kept down repeats only through messages", () => {
+    expect(press("j", { repeat: true })).toBe("next_message");
+    expect(press("Enter", { shiftKey: true, repeat: true })).toBeNull();
+    expect(press("E", { shiftKey: true, repeat: true })).toBeNull();
+    expect(press("a", { repeat: true })).toBeNull();
+  });
+
+  it("Shift and a letter is not the letter", () => {
+    expect(press("A", { shiftKey: true })).toBeNull();
+    expect(press("U", { shiftKey: true })).toBeNull();
+  });
+});

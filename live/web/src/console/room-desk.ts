@@ -1,0 +1,345 @@
+/** One room at work: what is known of it, which product and sale are in hand, and the calls that change them. */
+
+import { effect, signal } from "@preact/signals";
+import { announce } from "../shared/announce";
+import { api, Problem } from "../shared/api";
+import { heartbeat } from "../shared/clock";
+import { RoomConnection, wakeWithPage } from "../shared/connection";
+import { RoomStore } from "../shared/room-store";
+import type { Product, Role, RoomPage, Sale, SaleProblem, SaleState, SaleValue, StockValue, TicketAnswer, Variant } from "../shared/types";
+import { localised, shared } from "../shared/words";
+import { Audit } from "./audit";
+import { addSample, type Sample } from "./burn-down";
+import { type Control, type DeskView, deskView, firstSale, isRunning, mayDo, type Permission } from "./desk-state";
+import { Moderation } from "./moderation";
+import { Numbers } from "./numbers";
+import { OrdersList } from "./orders-list";
+import { ActionRunner, type Method } from "./runner";
+import type { NewSale } from "./sale-form";
+import { Truth } from "./truth";
+import { w } from "./words";
+
+export type Tab = "show" | "desk" | "chat" | "orders" | "log";
+export type SideTab = "chat" | "orders" | "log";
+export type Tray = "pause" | "abort" | "add_stock" | "withdraw_stock" | null;
+
+/** `new`: the form for a new sale; else a sale's id. */
+type Choice = { kind: "new"; from: Sale | null } | { kind: "sale"; saleId: string };
+
+const MAX_SALES = 200;
+
+export class RoomDesk {
+  readonly store = new RoomStore();
+  readonly connection: RoomConnection;
+  readonly runner: ActionRunner;
+  readonly truth: Truth;
+  readonly numbers: Numbers;
+  readonly moderation: Moderation;
+  readonly orders: OrdersList;
+  readonly audit: Audit;
+
+  readonly products = signal<readonly Product[]>([]);
+  readonly sales = signal<ReadonlyMap<string, Sale>>(new Map());
+  readonly problems = signal<ReadonlyMap<string, readonly SaleProblem[]>>(new Map());
+  readonly samples = signal<ReadonlyMap<string, readonly Sample[]>>(new Map());
+  readonly productId = signal<string | null>(null);
+  readonly tab = signal<Tab>("desk");
+  readonly sideTab = signal<SideTab>("chat");
+  readonly tray = signal<Tray>(null);
+  readonly isKeysOpen = signal(false);
+
+  private readonly choices = signal<ReadonlyMap<string, Choice>>(new Map());
+  private readonly answeredStock = new Map<string, StockValue>();
+  private readonly wereOpen = new Set<string>();
+  private readonly undo: (() => void)[] = [];
+
+  constructor(
+    readonly roomId: string,
+    readonly role: Role | null,
+    page: RoomPage,
+    onSignedOut: () => void,
+  ) {
+    this.connection = new RoomConnection({
+      getTicket: () => api.post<TicketAnswer>(this.path("/tickets"), {}, { retries: 0 }),
+      isFinal: (error) => error instanceof Problem && [401, 403, 404].includes(error.status),
+      listener: this.store,
+      clock: this.store.clock,
+    });
+    this.audit = new Audit(this.path("/audit"));
+    this.runner = new ActionRunner(onSignedOut, () => this.audit.soon());
+    this.truth = new Truth(this.connection, this.store);
+    this.numbers = new Numbers(this.path("/stats"), this.store, onSignedOut);
+    this.moderation = new Moderation(this);
+    this.orders = new OrdersList(this.path("/orders"), this.store);
+    this.products.value = page.products;
+    this.productId.value = page.pinned_product_id ?? page.products[0]?.product_id ?? null;
+    this.store.seed(page);
+    for (const sale of page.sales) this.take(sale);
+  }
+
+  async open(): Promise<void> {
+    await this.reloadSales();
+    this.chooseRunning();
+    this.undo.push(effect(() => this.takeValues()), effect(() => this.takeStock()), wakeWithPage(this.connection));
+    this.connection.start();
+    this.truth.start();
+    this.numbers.start();
+    this.moderation.start();
+    this.orders.start();
+    this.audit.start();
+  }
+
+  close(): void {
+    for (const one of [this.truth, this.numbers, this.moderation, this.orders, this.audit]) one.stop();
+    for (const undo of this.undo.splice(0)) undo();
+    this.connection.stop();
+  }
+
+  /** A path of this room's API. */
+  path(rest: string): string {
+    return `/api/rooms/${encodeURIComponent(this.roomId)}${rest}`;
+  }
+
+  may(permission: Permission): boolean {
+    return mayDo(this.role, permission);
+  }
+
+  // --- looking things up --------------------------------------------------------------------------------------
+
+  product(productId: string | null | undefined): Product | null {
+    return this.products.value.find((one) => one.product_id === productId) ?? null;
+  }
+
+  variant(variantId: string): Variant | null {
+    for (const product of this.products.value) {
+      const found = product.variants.find((one) => one.variant_id === variantId);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  salesOf(productId: string): Sale[] {
+    return [...this.sales.value.values()].filter((sale) => sale.product_id === productId);
+  }
+
+  /** The sale in hand, or null when the form for a new one is. */
+  sale(): Sale | null {
+    const productId = this.productId.value;
+    if (!productId) return null;
+    const choice = this.choices.value.get(productId);
+    if (choice?.kind === "new") return null;
+    const chosen = choice && this.sales.value.get(choice.saleId);
+    return chosen ?? firstSale(this.salesOf(productId));
+  }
+
+  /** The earlier sale whose terms the form starts from, if "new round" was pressed. */
+  formSource(): Sale | null {
+    const choice = this.choices.value.get(this.productId.value ?? "");
+    return choice?.kind === "new" ? choice.from : null;
+  }
+
+  stock(saleId: string): StockValue | null {
+    const live = this.store.stock.value.get(saleId) ?? null;
+    void this.sales.value;
+    const answered = this.answeredStock.get(saleId) ?? null;
+    return live ?? answered;
+  }
+
+  wasOpen(sale: SaleValue): boolean {
+    return this.wereOpen.has(sale.sale_id);
+  }
+
+  view(sale: Sale): DeskView {
+    void heartbeat.value;
+    return deskView({
+      sale,
+      stock: this.stock(sale.sale_id),
+      role: this.role,
+      isStale: this.truth.isStale.value,
+      nowMs: this.store.serverNow(),
+      wasOpen: this.wasOpen(sale),
+    });
+  }
+
+  /** Sales that run now on products that aren't in hand. */
+  runningElsewhere(): Sale[] {
+    const inHand = this.sale()?.sale_id;
+    return [...this.sales.value.values()].filter((sale) => isRunning(sale.state) && sale.sale_id !== inHand);
+  }
+
+  // --- choosing -----------------------------------------------------------------------------------------------
+
+  select(productId: string): void {
+    if (this.productId.peek() !== productId) this.tray.value = null;
+    this.productId.value = productId;
+  }
+
+  selectSale(sale: Sale): void {
+    this.select(sale.product_id);
+    this.choose(sale.product_id, { kind: "sale", saleId: sale.sale_id });
+  }
+
+  startForm(productId: string, from: Sale | null = null): void {
+    this.tray.value = null;
+    this.choose(productId, { kind: "new", from });
+  }
+
+  leaveForm(productId: string): void {
+    const choices = new Map(this.choices.peek());
+    choices.delete(productId);
+    this.choices.value = choices;
+  }
+
+  private choose(productId: string, choice: Choice): void {
+    this.choices.value = new Map(this.choices.peek()).set(productId, choice);
+  }
+
+  private chooseRunning(): void {
+    const running = firstSale([...this.sales.peek().values()]);
+    if (running && isRunning(running.state)) this.select(running.product_id);
+  }
+
+  // --- doing --------------------------------------------------------------------------------------------------
+
+  /** Where the outcome of a sale's commands is shown; one at a time per sale. */
+  place(saleId: string): string {
+    return `sale:${saleId}`;
+  }
+
+  async pin(productId: string | null): Promise<void> {
+    if (!this.may("sell")) return;
+    const sent = await this.runner.send("pin", productId ?? "unpin", "put", this.path("/pin"), { product_id: productId });
+    if (sent.ok) this.store.pin.value = { product_id: productId, at_ms: this.store.serverNow() };
+  }
+
+  async setStatus(status: "preshow" | "live" | "away" | "ended"): Promise<void> {
+    await this.runner.send("room", status, "post", this.path("/status"), { status });
+  }
+
+  async create(terms: NewSale): Promise<Sale | null> {
+    const sent = await this.runner.send<Sale>("form", "create", "post", this.path("/sales"), terms);
+    if (!sent.ok) return null;
+    const sale = sent.answer;
+    this.take(sale);
+    this.choose(sale.product_id, { kind: "sale", saleId: sale.sale_id });
+    await this.validate(sale);
+    return sale;
+  }
+
+  async change(sale: Sale, terms: NewSale): Promise<boolean> {
+    const { variant_id: _, ...changes } = terms;
+    const changed = await this.command(sale, "edit", changes, "patch", "");
+    if (!changed) return false;
+    await this.validate(changed);
+    return true;
+  }
+
+  /** Run the preflight; its red lights are kept beside the sale. */
+  async validate(sale: Sale): Promise<void> {
+    const sent = await this.runner.send<{ sale: Sale; problems: SaleProblem[] }>(
+      this.place(sale.sale_id),
+      "validate",
+      "post",
+      this.salePath(sale, "/validate"),
+    );
+    if (!sent.ok) return;
+    this.problems.value = new Map(this.problems.peek()).set(sale.sale_id, sent.answer.problems);
+    this.take(sent.answer.sale);
+  }
+
+  /** One command on a sale, if the desk allows it now. Returns the changed sale. */
+  async act(sale: Sale, control: Exclude<Control, "edit" | "validate" | "new_round">, body: Record<string, unknown> = {}): Promise<boolean> {
+    const current = this.sales.peek().get(sale.sale_id) ?? sale;
+    if (!this.view(current).controls.has(control)) return false;
+    const word = control === "add_stock" || control === "withdraw_stock" ? "stock" : control === "end_early" ? "end" : control;
+    const changed = await this.command(current, control, body, "post", `/${word}`);
+    if (changed) this.tray.value = null;
+    else void this.reloadSales();
+    return changed !== null;
+  }
+
+  private async command(sale: Sale, action: string, body: unknown, method: Method, rest: string): Promise<Sale | null> {
+    const sent = await this.runner.send<Sale>(this.place(sale.sale_id), action, method, this.salePath(sale, rest), body);
+    if (!sent.ok) return null;
+    this.take(sent.answer);
+    return sent.answer;
+  }
+
+  private salePath(sale: Sale, rest: string): string {
+    return `/api/sales/${encodeURIComponent(sale.sale_id)}${rest}`;
+  }
+
+  // --- taking what arrives ------------------------------------------------------------------------------------
+
+  async reloadSales(): Promise<void> {
+    try {
+      const { sales } = await api.get<{ sales: Sale[] }>(this.path("/sales"));
+      for (const sale of sales.slice(0, MAX_SALES)) this.take(sale);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status === 401) throw error;
+    }
+  }
+
+  /** A sale as the API told it. */
+  private take(sale: Sale): void {
+    const before = this.sales.peek().get(sale.sale_id);
+    if (sale.problems) this.problems.value = new Map(this.problems.peek()).set(sale.sale_id, sale.problems);
+    if (sale.stock) {
+      this.answeredStock.set(sale.sale_id, sale.stock);
+      this.sample(sale.stock);
+    }
+    this.noteState(sale, before?.state ?? null);
+    this.sales.value = new Map(this.sales.peek()).set(sale.sale_id, { ...before, ...sale });
+  }
+
+  /** The hub's values carry less than the API's answers: what they lack stays as it was. */
+  private takeValues(): void {
+    const values = this.store.sales.value;
+    const sales = new Map(this.sales.peek());
+    let isNews = false;
+    for (const [saleId, value] of values) {
+      const before = sales.get(saleId);
+      if (this.seenValues.get(saleId) === value) continue;
+      this.seenValues.set(saleId, value);
+      isNews = true;
+      if (!before) void this.reloadSales();
+      this.noteState(value, before?.state ?? null);
+      sales.set(saleId, { ...fresh(this.roomId), ...before, ...value });
+    }
+    if (isNews) this.sales.value = sales;
+  }
+
+  private readonly seenValues = new Map<string, SaleValue>();
+
+  private takeStock(): void {
+    for (const stock of this.store.stock.value.values()) this.sample(stock);
+  }
+
+  private sample(stock: StockValue): void {
+    const before = this.samples.peek().get(stock.sale_id) ?? [];
+    const after = addSample(before, stock, this.store.serverNow());
+    if (after !== before) this.samples.value = new Map(this.samples.peek()).set(stock.sale_id, after);
+  }
+
+  private noteState(sale: SaleValue & { opened_at_ms?: number | null }, before: SaleState | null): void {
+    if (sale.opened_at_ms || sale.state === "open" || sale.state === "paused") this.wereOpen.add(sale.sale_id);
+    if (sale.state === "ready" || sale.state === "draft") this.wereOpen.delete(sale.sale_id);
+    if (before === null || before === sale.state) return;
+    const name = localised(this.product(sale.product_id)?.title);
+    announce(w("say_state", { name, state: shared.t(`state_${sale.state}`) }));
+    if (sale.state === "settled" || sale.state === "published") void this.reloadProducts();
+  }
+
+  /** Stock on the shelf changes when a sale takes or returns units. */
+  async reloadProducts(): Promise<void> {
+    try {
+      this.products.value = (await api.get<RoomPage>(this.path(""))).products;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+    }
+  }
+}
+
+function fresh(roomId: string): Pick<Sale, "room_id" | "duration_ms" | "countdown_ms" | "stock"> {
+  return { room_id: roomId, duration_ms: 0, countdown_ms: 0, stock: null };
+}
