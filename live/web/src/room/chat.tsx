@@ -79,6 +79,16 @@ export function ChatLog() {
   useLayoutEffect(() => {
     if (!isPaused && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [all, isPaused]);
+  // A sheet that opens and a keyboard that slides in change the height without a new line.
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => {
+      if (!session.isChatPaused.peek()) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [session]);
   useSpokenChat(session);
 
   const pinned = store.chat.value.pinned_comment;

@@ -74,6 +74,7 @@ export function Checkout({ holdId }: { holdId: string }) {
   const [problems, setProblems] = useState<BuyerProblem>({});
   const [outcome, setOutcome] = useState<PayResult | null>(null);
   const [isEditing, setEditing] = useState(() => Object.keys(checkBuyer({ ...buyer, card: "4242424242424242" })).length > 0);
+  const firstFocus = useRef(firstFocusOf(buyer));
   const close = (): void => {
     session.panel.value = null;
   };
@@ -126,6 +127,7 @@ export function Checkout({ holdId }: { holdId: string }) {
       onClose={close}
       class="checkout"
       testid="checkout"
+      focus={firstFocus.current}
       footer={
         <div class="pay-foot">
           {outcome && outcome.result !== "paid" && !(outcome.result === "confirming" && !isConfirming) && (
@@ -196,6 +198,13 @@ export function Checkout({ holdId }: { holdId: string }) {
       </form>
     </Sheet>
   );
+}
+
+/** Enter confirms when all is filled in; else focus goes to what is missing, unless that would throw up a touch keyboard. */
+function firstFocusOf(buyer: RememberedBuyer): string | undefined {
+  const missing = Object.keys(checkBuyer(buyer))[0];
+  if (!missing) return "[data-testid=pay]";
+  return matchMedia("(pointer: coarse)").matches ? undefined : `#buyer-${missing}`;
 }
 
 function outcomeText(result: PayResult): string {

@@ -60,6 +60,18 @@ describe("values", () => {
   });
 });
 
+it("forgets a sale that went back to being edited, until a higher version shows it", () => {
+  const store = new RoomStore();
+  const armed = { sale_id: "sl_1", product_id: "pr_1", state: "armed" };
+  store.joined(joined({ values: { "sale:sl_1": [3, armed] } }));
+  store.tick(0, [], { "sale:sl_1": [4, null] });
+  expect(store.sales.value.size).toBe(0);
+  store.tick(0, [], { "sale:sl_1": [3, armed] });
+  expect(store.sales.value.size).toBe(0);
+  store.tick(0, [], { "sale:sl_1": [5, armed] });
+  expect(store.sales.value.get("sl_1")?.state).toBe("armed");
+});
+
 describe("comments", () => {
   it("after a resume are exactly those of a viewer who never left", () => {
     const stayed = new RoomStore();

@@ -165,11 +165,14 @@ export class RoomStore implements RoomListener {
       switch (kind) {
         case "sale":
           sales ??= new Map(this.sales.value);
-          sales.set(key.slice(colon + 1), data as SaleValue);
+          // A sale that went back to draft is nobody's business any more: its value is null.
+          if (data) sales.set(key.slice(colon + 1), data as SaleValue);
+          else sales.delete(key.slice(colon + 1));
           break;
         case "stock":
           stock ??= new Map(this.stock.value);
-          stock.set(key.slice(colon + 1), data as StockValue);
+          if (data) stock.set(key.slice(colon + 1), data as StockValue);
+          else stock.delete(key.slice(colon + 1));
           break;
         case "room":
           this.room.value = data as RoomValue;

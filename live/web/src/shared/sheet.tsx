@@ -15,16 +15,19 @@ interface Props {
   theme?: "light" | "dark";
   class?: string;
   testid?: string;
+  /** Where focus goes on opening, as a selector; without it (or without a match) to the close button. */
+  focus?: string | undefined;
 }
 
 /** A modal on the native `<dialog>`: the browser keeps focus inside, closes on Esc and gives focus back. */
-export function Sheet({ title, onClose, children, kind = "sheet", footer, theme = "light", class: extra = "", testid }: Props) {
+export function Sheet({ title, onClose, children, kind = "sheet", footer, theme = "light", class: extra = "", testid, focus }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
     const element = dialog.current;
     if (!element) return;
     if (!element.open) element.showModal();
+    if (focus) element.querySelector<HTMLElement>(focus)?.focus();
     return () => element.close();
   }, []);
   return (
