@@ -175,6 +175,35 @@ describe("what the server says later", () => {
     expect(things.openCount.value).toBe(2);
   });
 
+  it("doesn't believe an answer that was asked for before a newer hold", async () => {
+    const { things } = make();
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    answers = [
+      async () => {
+        await gate;
+        return json({ holds: [], orders: [] })();
+      },
+      json({ holds: [hold], orders: [] }),
+    ];
+    const refreshed = things.refresh();
+    command.mockResolvedValue(hold);
+    await things.hold("sl_1", 1);
+    release();
+    await refreshed;
+    expect(things.holds.value.has("hd_1")).toBe(true);
+    expect(calls).toHaveLength(2);
+  });
+
+  it("never takes a paid order back to placed when messages cross", async () => {
+    const { things, store } = await granted();
+    answers = [json(order(), 201), json({ payment: { attempt_id: "pa_1", state: "succeeded" }, order: order("paid") }), json({ holds: [], orders: [order("paid")] })];
+    await things.pay("hd_1", DETAILS, "4242424242424242");
+    store.personal("order", { order_id: "or_1", order_number: "FR-1", state: "placed", sale_id: "sl_1", hold_id: "hd_1" });
+    expect(things.orders.value.get("or_1")?.state).toBe("paid");
+    await vi.waitFor(() => expect(answers).toHaveLength(0));
+  });
+
   it("ends a hold only when it says so", async () => {
     const { things, store } = await granted();
     things.checkExpiries(hold.expires_at_ms + 1_000);

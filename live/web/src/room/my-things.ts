@@ -11,6 +11,7 @@ import type { Address, Decision, Granted, Mine, Order, PaymentAnswer, Refused } 
 
 const MAX_ATTEMPTS = 50;
 const HOLD_ANSWER_MS = 30_000;
+const MAX_REFRESH_ROUNDS = 5;
 const CONFIRM_POLL_MS = 1_500;
 const CONFIRM_POLLS = 80;
 /** The hub frees a hold only some seconds after its expiry; then the server's word should be there. */
@@ -70,6 +71,8 @@ export class MyThings {
   private readonly confirming = new Set<string>();
   private refreshing: Promise<void> | null = null;
   private isRefreshAgain = false;
+  /** Counts what this page did or heard itself: an answer asked for before such a change is older than it. */
+  private changes = 0;
 
   constructor(
     private readonly roomId: string,
@@ -89,15 +92,20 @@ export class MyThings {
       return this.refreshing;
     }
     this.refreshing = (async () => {
-      do {
+      for (let round = 0; round < MAX_REFRESH_ROUNDS; round++) {
         this.isRefreshAgain = false;
+        const changes = this.changes;
         try {
-          this.takeMine(await api.get<Mine>(`/api/rooms/${encodeURIComponent(this.roomId)}/mine`));
+          const mine = await api.get<Mine>(`/api/rooms/${encodeURIComponent(this.roomId)}/mine`);
+          const isOutdated = this.changes !== changes;
+          if (!isOutdated) this.takeMine(mine);
+          if (!isOutdated && !this.isRefreshAgain) return;
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
           // Old truth stays on screen; the next join or personal message asks again.
+          return;
         }
-      } while (this.isRefreshAgain);
+      }
     })().finally(() => (this.refreshing = null));
     return this.refreshing;
   }
@@ -311,7 +319,8 @@ export class MyThings {
       case "order": {
         const { order_id, state } = data as { order_id: string; state: Order["state"] };
         const order = this.orders.value.get(order_id);
-        if (order && order.state !== state) this.putOrder({ ...order, state });
+        // Messages may come after the HTTP answer they tell of: never back to "placed".
+        if (order && order.state !== state && state !== "placed") this.putOrder({ ...order, state });
         void this.refresh();
         break;
       }
@@ -339,17 +348,20 @@ export class MyThings {
   }
 
   private putHold(hold: Granted): void {
+    this.changes++;
     this.holds.value = new Map(this.holds.value).set(hold.hold_id, hold);
   }
 
   private dropHold(holdId: string): void {
     if (!this.holds.value.has(holdId)) return;
+    this.changes++;
     const holds = new Map(this.holds.value);
     holds.delete(holdId);
     this.holds.value = holds;
   }
 
   private putOrder(order: Order): void {
+    this.changes++;
     this.orders.value = new Map(this.orders.value).set(order.order_id, order);
   }
 
