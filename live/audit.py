@@ -1,0 +1,72 @@
+"""The audit log: who did what to which thing, before and after. Written in the transaction of the change where there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce.errors import Invalid
+from live.identity import Caller
+from live.schema import audit
+
+MAX_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a room's audit log."""
+
+    audit_id: int
+    at_ms: int
+    actor_id: str
+    actor_name: str
+    action: str
+    target: str
+    before: Any
+    after: Any
+
+
+async def record(
+    c: AsyncConnection,
+    caller: Caller,
+    room_id: str,
+    action: str,
+    target: str,
+    *,
+    at_ms: int,
+    before: Any = None,
+    after: Any = None,
+) -> None:
+    """Add a line. Never give it a secret."""
+    await c.execute(
+        insert(audit).values(
+            room_id=room_id,
+            at_ms=at_ms,
+            actor_id=caller.buyer_id or "",
+            actor_name=caller.name,
+            action=action,
+            target=target,
+            before=before,
+            after=after,
+        )
+    )
+
+
+async def entries(
+    c: AsyncConnection, room_id: str, limit: int, cursor: str | None
+) -> tuple[list[Entry], str | None]:
+    """A room's lines, newest first, and the cursor of the next page or None. Raises Invalid `bad_cursor`."""
+    size = max(1, min(MAX_PAGE, limit))
+    query = select(audit).where(audit.c.room_id == room_id)
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+            raise Invalid("bad_cursor", "This cursor is not one of ours.")
+        query = query.where(audit.c.audit_id < int(cursor))
+    rows = list(await c.execute(query.order_by(audit.c.audit_id.desc()).limit(size + 1)))
+    found = [
+        Entry(**{name: value for name, value in row._mapping.items() if name != "room_id"}) for row in rows
+    ]
+    return found[:size], str(found[size - 1].audit_id) if len(found) > size else None

@@ -1,0 +1,161 @@
+"""Rooms: what is on air, which products are in it, what is pinned, the rules of its chat, and who may do what.
+
+`version` grows with every change of what viewers see, and is the version of the room's values on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce.errors import NotFound, Refused
+from live.schema import room, room_product, room_role
+from realtime.protocol import Value
+
+MAX_ROOMS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """A room as it stands in SQL. `title` is by language."""
+
+    room_id: str
+    title: dict[str, str]
+    host_name: str
+    status: str
+    rehearsal: bool
+    started_at_ms: int | None
+    pinned_product_id: str | None
+    pinned_at_ms: int | None
+    slow_mode_s: int
+    review: bool
+    chat_off: bool
+    version: int
+
+    def values(self) -> dict[str, Value]:
+        """The values `room`, `pin` and `chat` of realtime/PROTOCOL.md."""
+        return {
+            "room": (
+                self.version,
+                {
+                    "status": self.status,
+                    "title": self.title,
+                    "host_name": self.host_name,
+                    "rehearsal": self.rehearsal,
+                    "started_at_ms": self.started_at_ms,
+                },
+            ),
+            "pin": (self.version, {"product_id": self.pinned_product_id, "at_ms": self.pinned_at_ms}),
+            "chat": (
+                self.version,
+                {
+                    "slow_mode_s": self.slow_mode_s,
+                    "review": self.review,
+                    "off": self.chat_off,
+                    "pinned_comment": None,
+                },
+            ),
+        }
+
+
+_COLUMNS: Final = [column for column in room.c if column.name != "created_at_ms"]
+
+
+async def create(
+    c: AsyncConnection,
+    *,
+    room_id: str,
+    title: dict[str, str],
+    host_name: str,
+    rehearsal: bool,
+    product_ids: Sequence[str],
+    now_ms: int,
+) -> None:
+    """A room before its show, with its products in order; does nothing when it exists."""
+    if (await c.execute(select(room.c.room_id).where(room.c.room_id == room_id))).first() is not None:
+        return
+    await c.execute(
+        insert(room).values(
+            room_id=room_id,
+            title=title,
+            host_name=host_name,
+            status="preshow",
+            rehearsal=rehearsal,
+            slow_mode_s=0,
+            review=False,
+            chat_off=False,
+            version=1,
+            created_at_ms=now_ms,
+        )
+    )
+    for position, product_id in enumerate(product_ids):
+        await c.execute(
+            insert(room_product).values(room_id=room_id, product_id=product_id, position=position)
+        )
+
+
+async def get(c: AsyncConnection, room_id: str) -> Room:
+    """Raises NotFound `unknown_room`."""
+    row = (await c.execute(select(*_COLUMNS).where(room.c.room_id == room_id))).first()
+    if row is None:
+        raise NotFound("unknown_room", "There is no such room.")
+    return _room(row)
+
+
+async def list_all(c: AsyncConnection) -> list[Room]:
+    """Every room, newest first (at most 200)."""
+    query = select(*_COLUMNS).order_by(room.c.created_at_ms.desc(), room.c.room_id).limit(MAX_ROOMS)
+    return [_room(row) for row in await c.execute(query)]
+
+
+async def product_ids(c: AsyncConnection, room_id: str) -> list[str]:
+    """The room's products in the host's order."""
+    query = (
+        select(room_product.c.product_id)
+        .where(room_product.c.room_id == room_id)
+        .order_by(room_product.c.position)
+    )
+    return list((await c.execute(query)).scalars())
+
+
+async def change(c: AsyncConnection, room_id: str, **values: Any) -> Room:
+    """Change columns and raise the version; gives the room after it. Raises NotFound."""
+    await c.execute(
+        update(room).where(room.c.room_id == room_id).values(version=room.c.version + 1, **values)
+    )
+    return await get(c, room_id)
+
+
+async def pin(c: AsyncConnection, room_id: str, product_id: str | None, now_ms: int) -> Room:
+    """Show one of the room's products as "now showing", or none. Raises Refused `not_in_room`."""
+    if product_id is not None and product_id not in await product_ids(c, room_id):
+        raise Refused("not_in_room", "This product is not in the room.")
+    return await change(c, room_id, pinned_product_id=product_id, pinned_at_ms=now_ms)
+
+
+async def set_status(c: AsyncConnection, room_id: str, status: str, now_ms: int) -> Room:
+    """Go on air, away, or end; the first time on air sets when the show started."""
+    before = await get(c, room_id)
+    started_at_ms = before.started_at_ms
+    if status == "live" and (started_at_ms is None or before.status == "ended"):
+        started_at_ms = now_ms
+    return await change(c, room_id, status=status, started_at_ms=started_at_ms)
+
+
+async def grant(c: AsyncConnection, room_id: str, user_id: str, role: str) -> None:
+    """Give a user one role in a room, instead of the one before."""
+    await c.execute(delete(room_role).where(room_role.c.room_id == room_id, room_role.c.user_id == user_id))
+    await c.execute(insert(room_role).values(room_id=room_id, user_id=user_id, role=role))
+
+
+async def room_values(c: AsyncConnection, room_id: str) -> dict[str, Value]:
+    """What viewers see of a room itself, ready to publish. Raises NotFound."""
+    return (await get(c, room_id)).values()
+
+
+def _room(row: Row[Any]) -> Room:
+    return Room(**row._mapping)

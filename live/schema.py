@@ -1,0 +1,103 @@
+"""Tables of what a person meets: accounts, sessions, rooms, roles, the audit log. Times are UTC ms; migrations: `live/migrations`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+ROOM_STATUSES: Final = ("preshow", "live", "away", "ended")
+ROLES: Final = ("moderator", "analyst", "seller", "host", "owner")
+
+user = Table(
+    "account",  # USER is a word of SQL
+    metadata,
+    Column("user_id", String(64), primary_key=True),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("name", String(40), nullable=False),
+    Column("password_hash", String(200), nullable=False),
+    Column("totp_secret", String(64)),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),  # SHA-256: a stolen table opens no session
+    Column("user_id", ForeignKey("account.user_id"), nullable=False, index=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+room = Table(
+    "room",
+    metadata,
+    Column("room_id", String(64), primary_key=True),
+    Column("title", JSON, nullable=False),
+    Column("host_name", String(40), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("rehearsal", Boolean, nullable=False),
+    Column("started_at_ms", BigInteger),
+    Column("pinned_product_id", String(64)),
+    Column("pinned_at_ms", BigInteger),
+    Column("slow_mode_s", Integer, nullable=False),
+    Column("review", Boolean, nullable=False),
+    Column("chat_off", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),  # of everything viewers see of the room
+    Column("created_at_ms", BigInteger, nullable=False),
+    CheckConstraint("status IN ('preshow', 'live', 'away', 'ended')", name="status_known"),
+)
+
+room_product = Table(
+    "room_product",
+    metadata,
+    Column("room_id", ForeignKey("room.room_id"), primary_key=True),
+    Column("product_id", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+)
+
+room_role = Table(
+    "room_role",
+    metadata,
+    Column("room_id", ForeignKey("room.room_id"), primary_key=True),
+    Column("user_id", ForeignKey("account.user_id"), primary_key=True),
+    Column("role", String(16), nullable=False),
+    CheckConstraint("role IN ('moderator', 'analyst', 'seller', 'host', 'owner')", name="role_known"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    Column("room_id", String(64), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor_id", String(64), nullable=False),
+    Column("actor_name", String(40), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("target", String(128), nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+    Index("ix_audit_room_id_audit_id", "room_id", "audit_id"),
+)
