@@ -2,23 +2,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "../shared/announce";
 import { formatTime } from "../shared/clock";
 import { Countdown } from "../shared/countdown";
-import { CardIcon, CheckIcon, ClockIcon, InfoIcon, OfflineIcon, WarningIcon } from "../shared/icons";
-import { formatMoney, localeOf } from "../shared/money";
+import { CardIcon, InfoIcon, OfflineIcon, WarningIcon } from "../shared/icons";
+import { formatMoney } from "../shared/money";
 import { Sheet } from "../shared/sheet";
 import type { Granted, Order } from "../shared/types";
-import { language, localised, shared } from "../shared/words";
-import {
-  type BuyerProblem,
-  cardDigits,
-  checkBuyer,
-  COUNTRIES,
-  detailsOf,
-  loadBuyer,
-  type RememberedBuyer,
-  saveBuyer,
-  spacedCard,
-  TEST_CARDS,
-} from "./buyer";
+import { language, localised } from "../shared/words";
+import { type BuyerProblem, cardDigits, checkBuyer, detailsOf, loadBuyer, type RememberedBuyer, saveBuyer } from "./buyer";
+import { LetGo, Over, Success } from "./checkout-ends";
+import { AddressFields, CardFields } from "./checkout-fields";
 import { useSession } from "./context";
 import type { PayResult } from "./my-things";
 import { Picture } from "./picture";
@@ -251,118 +242,6 @@ function HoldClock({ item }: { item: Item }) {
   );
 }
 
-interface FieldsProps {
-  buyer: RememberedBuyer;
-  problems: BuyerProblem;
-  change: (field: keyof RememberedBuyer, value: string) => void;
-}
-
-const FIELDS = [
-  { field: "name", word: "name", autocomplete: "name", width: "full" },
-  { field: "line1", word: "address_line1", autocomplete: "address-line1", width: "full" },
-  { field: "line2", word: "address_line2", autocomplete: "address-line2", width: "half" },
-  { field: "city", word: "city", autocomplete: "address-level2", width: "half" },
-  { field: "postcode", word: "postcode", autocomplete: "postal-code", width: "half" },
-] as const;
-
-function AddressFields({ buyer, problems, change }: FieldsProps) {
-  const countryNames = new Intl.DisplayNames([localeOf(language.value)], { type: "region" });
-  return (
-    <fieldset class="fields">
-      <legend class="field-label">{w("your_details")}</legend>
-      {FIELDS.map(({ field, word, autocomplete, width }) => (
-        <label key={field} class={`field field-${width}`}>
-          <span>{w(word)}</span>
-          <input
-            id={`buyer-${field}`}
-            class="input"
-            name={field}
-            value={buyer[field]}
-            maxLength={120}
-            autocomplete={autocomplete}
-            aria-invalid={problems[field] ? "true" : undefined}
-            aria-describedby={problems[field] ? `problem-${field}` : undefined}
-            onInput={(event) => change(field, event.currentTarget.value)}
-          />
-          {problems[field] && (
-            <em class="field-problem" id={`problem-${field}`}>
-              {w(problems[field])}
-            </em>
-          )}
-        </label>
-      ))}
-      <label class="field field-half">
-        <span>{w("country")}</span>
-        <select
-          id="buyer-country"
-          class="input"
-          name="country"
-          autocomplete="country"
-          value={buyer.country}
-          onChange={(event) => change("country", event.currentTarget.value)}
-        >
-          {COUNTRIES.map((code) => (
-            <option key={code} value={code}>
-              {countryNames.of(code) ?? code}
-            </option>
-          ))}
-        </select>
-      </label>
-      <p class="fields-hint">{w("remembered")}</p>
-    </fieldset>
-  );
-}
-
-function CardFields({
-  buyer,
-  problem,
-  change,
-}: {
-  buyer: RememberedBuyer;
-  problem: BuyerProblem["card"];
-  change: FieldsProps["change"];
-}) {
-  return (
-    <fieldset class="fields">
-      <legend class="field-label">{w("card")}</legend>
-      <label class="field field-full">
-        <span class="visually-hidden">{w("card_number")}</span>
-        <input
-          id="buyer-card"
-          class="input num card-input"
-          name="card"
-          data-testid="card"
-          inputMode="numeric"
-          autocomplete="off"
-          placeholder="0000 0000 0000 0000"
-          aria-label={w("card_number")}
-          value={spacedCard(buyer.card)}
-          aria-invalid={problem ? "true" : undefined}
-          aria-describedby="card-hint"
-          onInput={(event) => change("card", cardDigits(event.currentTarget.value))}
-        />
-        {problem && <em class="field-problem">{w(problem)}</em>}
-      </label>
-      <p class="fields-hint" id="card-hint">
-        {w("card_sandbox")}
-      </p>
-      <div class="test-cards">
-        {TEST_CARDS.map(({ number, word }) => (
-          <button
-            key={number}
-            type="button"
-            class={`test-card ${cardDigits(buyer.card) === number ? "is-chosen" : ""}`}
-            aria-pressed={cardDigits(buyer.card) === number}
-            onClick={() => change("card", number)}
-          >
-            <b class="num">··{number.slice(-4)}</b> {w(word)}
-          </button>
-        ))}
-      </div>
-    </fieldset>
-  );
-}
-
 /** "Never a spinner over two seconds without text." */
 function SlowNote({ isBusy }: { isBusy: boolean }) {
   const [isSlow, setSlow] = useState(false);
@@ -377,109 +256,4 @@ function SlowNote({ isBusy }: { isBusy: boolean }) {
       {w("paying_long")}
     </p>
   ) : null;
-}
-
-function LetGo({
-  holdId,
-  hold,
-  order,
-  isBusy,
-  onDone,
-}: {
-  holdId: string;
-  hold: Granted | undefined;
-  order: Order | null;
-  isBusy: boolean;
-  onDone: () => void;
-}) {
-  const session = useSession();
-  const [isAsking, setAsking] = useState(false);
-  const [hasFailed, setFailed] = useState(false);
-  if (isBusy) return null;
-  if (!isAsking) {
-    return (
-      <button type="button" class="button button-quiet let-go" data-testid="let-go" onClick={() => setAsking(true)}>
-        {w("let_go")}
-      </button>
-    );
-  }
-  async function giveBack(): Promise<void> {
-    try {
-      if (order) await session.things.cancelOrder(order);
-      else if (hold) await session.things.letGo(hold);
-      onDone();
-    } catch {
-      setFailed(true);
-    }
-  }
-  return (
-    <div class="let-go-ask" data-hold={holdId}>
-      <span>{hasFailed ? shared.t("network_error") : w("let_go_sure")}</span>
-      <button type="button" class="button" onClick={() => void giveBack()}>
-        {w("let_go_yes")}
-      </button>
-      <button type="button" class="button button-quiet" onClick={() => setAsking(false)}>
-        {w("let_go_no")}
-      </button>
-    </div>
-  );
-}
-
-function Success({ order, onClose }: { order: Order; onClose: () => void }) {
-  const session = useSession();
-  const product = session.product(order.product_id);
-  return (
-    <Sheet
-      title={w("success")}
-      onClose={onClose}
-      testid="success"
-      footer={
-        <button type="button" class="button button-primary button-wide" onClick={onClose}>
-          {w("back_to_show")}
-        </button>
-      }
-    >
-      <div class="success">
-        <span class="success-mark">
-          <CheckIcon size={34} />
-        </span>
-        <p class="success-number num" data-testid="order-number" data-number={order.order_number}>
-          {w("success_order", { number: order.order_number })}
-        </p>
-        <p class="success-text">
-          {w("success_paid", { amount: formatMoney(order.total_minor, order.currency, language.value) })}
-        </p>
-        <div class="item-row">
-          {product && <Picture product={product} class="item-picture" eager />}
-          <div class="item-text">
-            <b>{localised(product?.title)}</b>
-            <span>{session.variantTitle(product, order.variant_id)}</span>
-            <span class="num">
-              {order.quantity} × {formatMoney(order.unit_price_minor, order.currency, language.value)}
-            </span>
-          </div>
-        </div>
-      </div>
-    </Sheet>
-  );
-}
-
-function Over({ text, onClose }: { text: string; onClose: () => void }) {
-  return (
-    <Sheet
-      title={w("sheet_checkout")}
-      onClose={onClose}
-      testid="checkout-over"
-      footer={
-        <button type="button" class="button button-wide" onClick={onClose}>
-          {w("back_to_show")}
-        </button>
-      }
-    >
-      <p class="notice notice-warn" role="alert">
-        <ClockIcon size={18} />
-        <span>{text}</span>
-      </p>
-    </Sheet>
-  );
 }

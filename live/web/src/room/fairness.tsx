@@ -3,7 +3,7 @@ import { CheckIcon, WarningIcon } from "../shared/icons";
 import { language, localised, shared } from "../shared/words";
 import type { SaleValue } from "../shared/types";
 import { useSession } from "./context";
-import type { Attempt } from "./my-things";
+import type { Attempt } from "./attempts";
 import { explainError, explainRefusal } from "./reasons";
 import { w } from "./words";
 

@@ -2,6 +2,11 @@ import { render } from "preact";
 import { startHeartbeat } from "../shared/clock";
 import "../shared/base.css";
 import "./room.css";
+import "./card.css";
+import "./chat.css";
+import "./sides.css";
+import "./sheets.css";
+import "./door.css";
 import { App } from "./app";
 import { RoomSession } from "./session";
 

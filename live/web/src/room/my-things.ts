@@ -3,29 +3,19 @@
  * The server is the only truth. This asks, remembers the answer, and asks again after anything that may have been missed.
  */
 
-import { batch, computed, signal } from "@preact/signals";
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import { api, newId, Problem } from "../shared/api";
 import { CommandRefused, type RoomConnection } from "../shared/connection";
 import type { RoomStore } from "../shared/room-store";
 import type { Address, Decision, Granted, Mine, Order, PaymentAnswer, Refused } from "../shared/types";
+import { type Attempt, Attempts, type AttemptStorage } from "./attempts";
 
-const MAX_ATTEMPTS = 50;
 const HOLD_ANSWER_MS = 30_000;
 const MAX_REFRESH_ROUNDS = 5;
 const CONFIRM_POLL_MS = 1_500;
 const CONFIRM_POLLS = 80;
 /** The hub frees a hold only some seconds after its expiry; then the server's word should be there. */
 const AFTER_EXPIRY_MS = 6_000;
-
-export interface Attempt {
-  request_id: string;
-  sale_id: string;
-  quantity: number;
-  at_ms: number;
-  decision: Decision | null;
-  error: string | null;
-  retry_after_ms?: number;
-}
 
 export interface BuyerDetails {
   name: string;
@@ -56,7 +46,7 @@ const FINAL_ORDER_CODES = new Set([
 export class MyThings {
   readonly holds = signal<ReadonlyMap<string, Granted>>(new Map());
   readonly orders = signal<ReadonlyMap<string, Order>>(new Map());
-  readonly attempts = signal<readonly Attempt[]>([]);
+  readonly attempts: ReadonlySignal<readonly Attempt[]>;
   readonly asking = signal<ReadonlySet<string>>(new Set());
   /** By hold id: what the payment of that hold is doing. */
   readonly payments = signal<ReadonlyMap<string, "paying" | "confirming">>(new Map());
@@ -67,6 +57,7 @@ export class MyThings {
     () => this.holds.value.size + [...this.orders.value.values()].filter((o) => o.state === "placed").length,
   );
 
+  private readonly attemptList: Attempts;
   private readonly keys = new Map<string, string>();
   private readonly confirming = new Set<string>();
   private refreshing: Promise<void> | null = null;
@@ -78,9 +69,10 @@ export class MyThings {
     private readonly roomId: string,
     private readonly connection: Pick<RoomConnection, "command">,
     private readonly store: RoomStore,
-    private readonly storage: Pick<Storage, "getItem" | "setItem"> | null = safeStorage(),
+    storage?: AttemptStorage,
   ) {
-    this.attempts.value = this.loadAttempts();
+    this.attemptList = new Attempts(roomId, storage);
+    this.attempts = this.attemptList.list;
     store.onPersonal((type, data) => this.takePersonal(type, data));
     store.onJoined(() => void this.refresh());
   }
@@ -121,7 +113,7 @@ export class MyThings {
       error: null,
     };
     this.asking.value = new Set(this.asking.value).add(saleId);
-    this.putAttempt(attempt);
+    this.attemptList.put(attempt);
     try {
       const reply = await this.connection.command(
         "hold",
@@ -132,7 +124,7 @@ export class MyThings {
     } catch (error) {
       if (!(error instanceof CommandRefused)) throw error;
       const failed = { ...attempt, error: error.code, retry_after_ms: error.retryAfterMs };
-      this.putAttempt(failed);
+      this.attemptList.put(failed);
       if (error.code === "timeout") void this.refresh();
       return failed;
     } finally {
@@ -333,7 +325,7 @@ export class MyThings {
   private decided(attempt: Attempt, decision: Decision): Attempt {
     const done = { ...attempt, decision };
     batch(() => {
-      this.putAttempt(done);
+      this.attemptList.put(done);
       if (decision.decision === "granted" && !this.orderOfHold(decision.hold_id)) this.putHold(decision);
     });
     return done;
@@ -370,42 +362,5 @@ export class MyThings {
     if (state) payments.set(holdId, state);
     else payments.delete(holdId);
     this.payments.value = payments;
-  }
-
-  // --- attempts -----------------------------------------------------------------------------------------------
-
-  private putAttempt(attempt: Attempt): void {
-    const others = this.attempts.value.filter((a) => a.request_id !== attempt.request_id);
-    this.attempts.value = [attempt, ...others].sort((a, b) => b.at_ms - a.at_ms).slice(0, MAX_ATTEMPTS);
-    try {
-      // Tokens are worth a unit; the list of reasons doesn't need them.
-      const kept = this.attempts.value.map((a) =>
-        a.decision?.decision === "granted" ? { ...a, decision: { ...a.decision, token: "" } } : a,
-      );
-      this.storage?.setItem(this.attemptsKey, JSON.stringify(kept));
-    } catch {
-      // Full or forbidden storage: the list then lasts for this page only.
-    }
-  }
-
-  private loadAttempts(): Attempt[] {
-    try {
-      const kept: unknown = JSON.parse(this.storage?.getItem(this.attemptsKey) ?? "[]");
-      return Array.isArray(kept) ? (kept as Attempt[]).slice(0, MAX_ATTEMPTS) : [];
-    } catch {
-      return [];
-    }
-  }
-
-  private get attemptsKey(): string {
-    return `flashroom.attempts.${this.roomId}`;
-  }
-}
-
-function safeStorage(): Storage | null {
-  try {
-    return typeof localStorage === "undefined" ? null : localStorage;
-  } catch {
-    return null;
   }
 }
