@@ -18,12 +18,15 @@ from realtime.protocol import SUBPROTOCOL_MSGPACK, CommandError, Kind
 REPLY_TIMEOUT_S: Final = 10.0
 RECONNECT_MIN_S: Final = 0.5
 RECONNECT_MAX_S: Final = 20.0
+WAIT_AFTER_CLOSE_S: Final = {4009: 10.0, 4010: 30.0}
+STOP_AFTER_CLOSE: Final = frozenset({4000, 4003})
 
 
 class RoomClient:
-    """One viewer. `state` attributes follow the room; `on_event(offset, type, data)` and the like are called in order.
+    """One viewer. The attributes follow the room; `on_event(offset, type, data)` and the like are called in order.
 
-    `get_ticket` is awaited before every connection. `jumps` counts snapshots that replaced what could not be resumed.
+    `get_ticket` is awaited before every connection. `jumps` counts snapshots that replaced what could not be resumed. After a close code
+    that asks a client to stop (PROTOCOL.md) `stopped` is set and it stays away.
     """
 
     def __init__(
@@ -36,9 +39,11 @@ class RoomClient:
         self.hub_url = hub_url
         self.epoch: str | None = None
         self.offset = 0
-        self.personal_offset = 0
+        self.personal_offset: int | None = None
+        self.mode: dict[str, Any] = {}
         self.values: dict[str, tuple[int, Any]] = {}
         self.joined = asyncio.Event()
+        self.stopped = asyncio.Event()
         self.jumps = 0
         self.close_codes: list[int] = []
         self.on_event: Callable[[int, str, dict[str, Any]], None] = lambda offset, type_, data: None
@@ -46,6 +51,7 @@ class RoomClient:
         self.on_personal: Callable[[str, dict[str, Any]], None] = lambda type_, data: None
         self._get_ticket = get_ticket
         self._reconnect_min_s = reconnect_min_s
+        self._come_back_after_s: float | None = None
         self._socket: ClientConnection | None = None
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._next_id = 1
@@ -53,7 +59,11 @@ class RoomClient:
 
     async def __aenter__(self) -> RoomClient:
         self._task = asyncio.create_task(self._run(), name="room client")
-        await asyncio.wait_for(self.joined.wait(), REPLY_TIMEOUT_S)
+        try:
+            await asyncio.wait_for(self.joined.wait(), REPLY_TIMEOUT_S)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -82,24 +92,36 @@ class RoomClient:
 
     async def _run(self) -> None:
         failures = 0
-        while True:
+        while not self.stopped.is_set():
+            code = 0
             try:
-                await self._connect_once()
-                failures = 0
+                code = await self._connect_once()
             except ConnectionClosed as closed:
-                if closed.rcvd is not None:
-                    self.close_codes.append(closed.rcvd.code)
+                code = closed.rcvd.code if closed.rcvd is not None else 1006
             except (OSError, WebSocketException, TimeoutError):
-                failures += 1
-            self.joined.clear()
-            self._socket = None
-            for reply in self._replies.values():
-                if not reply.done():
-                    reply.set_exception(CommandError("offline", "The connection was lost."))
+                pass
+            failures = 0 if self.joined.is_set() else failures + 1
+            self._left(code)
             ceiling_s = min(RECONNECT_MAX_S, self._reconnect_min_s * 2**failures)
-            await asyncio.sleep(random.uniform(0, ceiling_s))
+            wait_s = WAIT_AFTER_CLOSE_S.get(code, 0.0) + random.uniform(0, ceiling_s)
+            if self._come_back_after_s is not None:
+                wait_s, self._come_back_after_s = self._come_back_after_s, None
+            if code in STOP_AFTER_CLOSE:
+                self.stopped.set()
+                return
+            await asyncio.sleep(wait_s)
 
-    async def _connect_once(self) -> None:
+    def _left(self, code: int) -> None:
+        self.joined.clear()
+        self._socket = None
+        if code:
+            self.close_codes.append(code)
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(CommandError("offline", "The connection was lost."))
+
+    async def _connect_once(self) -> int:
+        """Gives the close code of a connection that ended as it should."""
         async with connect(
             self.hub_url,
             subprotocols=[Subprotocol(SUBPROTOCOL_MSGPACK)],
@@ -108,10 +130,9 @@ class RoomClient:
             ping_interval=None,
             proxy=None,
         ) as socket:
-            params: dict[str, Any] = {
-                "ticket": await self._get_ticket(),
-                "personal_offset": self.personal_offset,
-            }
+            params: dict[str, Any] = {"ticket": await self._get_ticket()}
+            if self.personal_offset is not None:
+                params["personal_offset"] = self.personal_offset
             if self.epoch is not None:
                 params |= {"epoch": self.epoch, "offset": self.offset}
             await socket.send(msgpack.packb([self._next_id, "join", params]))
@@ -120,6 +141,7 @@ class RoomClient:
             async for data in socket:
                 assert isinstance(data, bytes)
                 self._take(msgpack.unpackb(data))
+            return socket.close_code or 0
 
     def _take(self, message: list[Any]) -> None:
         kind = message[0]
@@ -136,22 +158,35 @@ class RoomClient:
                     error = dict(message[3])
                     reply.set_exception(CommandError(error.pop("code"), error.pop("message"), **error))
         elif kind == Kind.PERSONAL:
-            if message[1] > self.personal_offset:
+            if self.personal_offset is None or message[1] > self.personal_offset:
                 self.personal_offset = message[1]
                 self.on_personal(message[2], message[3])
         elif kind == Kind.JOINED:
-            joined = message[1]
-            if not joined["recovered"]:
-                if self.epoch is not None:
-                    self.jumps += 1
-                if joined["epoch"] != self.epoch:
-                    self.values.clear()
-                self.offset = joined["first_offset"] - 1
-            self.epoch = joined["epoch"]
-            self._take_events(joined["first_offset"], joined["events"])
-            self.offset = joined["offset"]
-            self._take_values(joined["values"])
-            self.joined.set()
+            self._take_joined(message[1])
+        elif kind == Kind.NOTICE:
+            self._take_notice(message[1])
+
+    def _take_joined(self, joined: dict[str, Any]) -> None:
+        if not joined["recovered"]:
+            if self.epoch is not None:
+                self.jumps += 1
+            if joined["epoch"] != self.epoch:
+                self.values.clear()
+            self.offset = joined["first_offset"] - 1
+        self.epoch = joined["epoch"]
+        self.mode = joined["mode"]
+        if self.personal_offset is None:
+            self.personal_offset = joined["personal_offset"]
+        self._take_events(joined["first_offset"], joined["events"])
+        assert self.offset == joined["offset"], "the events of JOINED end at its offset"
+        self._take_values(joined["values"])
+        self.joined.set()
+
+    def _take_notice(self, notice: dict[str, Any]) -> None:
+        if notice["type"] == "mode":
+            self.mode = {key: value for key, value in notice.items() if key != "type"}
+        elif notice["type"] == "reconnect":
+            self._come_back_after_s = notice["after_ms"] / 1000
 
     def _take_events(self, first_offset: int, events: list[Any]) -> None:
         for number, (type_, data) in enumerate(events, start=first_offset):

@@ -25,8 +25,12 @@ SUBPROTOCOL_JSON: Final = "flashroom.v1.json"
 MAX_COMMAND_BYTES: Final = 4096
 MAX_COMMENT_CHARACTERS: Final = 200
 MAX_LIKES_PER_COMMAND: Final = 50
-JOIN_TIMEOUT_S: Final = 10.0
+OFFSET_MAX: Final = 2**53 - 1
 SNAPSHOT_EVENTS: Final = 50
+
+
+LIMITS: Final = {"comment_characters": MAX_COMMENT_CHARACTERS, "likes": MAX_LIKES_PER_COMMAND}
+"""What JOINED tells a client about its commands."""
 
 
 class Kind(IntEnum):
@@ -87,7 +91,7 @@ def decode_command(data: bytes | str) -> Command:
         if isinstance(data, str):
             message = json.loads(data)
         else:
-            message = msgpack.unpackb(data, max_buffer_size=MAX_COMMAND_BYTES, strict_map_key=True)
+            message = msgpack.unpackb(data, strict_map_key=True)  # lengths inside are bounded by the data's
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise MalformedMessage("not a msgpack or JSON value") from error
     if not isinstance(message, list) or len(message) != 3:
@@ -98,6 +102,35 @@ def decode_command(data: bytes | str) -> Command:
     if not isinstance(name, str) or not isinstance(params, dict):
         raise MalformedMessage("name is text, params is a map")
     return Command(command_id, name, params)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The parameters of `join`; None where the client names none."""
+
+    ticket: str
+    epoch: str | None
+    offset: int | None
+    personal_offset: int | None
+
+
+def parse_join(command: Command) -> Join:
+    """Raises CommandError `bad_params`."""
+    params = command.params
+    ticket, epoch = params.get("ticket"), params.get("epoch")
+    if not isinstance(ticket, str):
+        raise CommandError("bad_params", "ticket must be text")
+    if epoch is not None and not isinstance(epoch, str):
+        raise CommandError("bad_params", "epoch must be text")
+    if (epoch is None) != (params.get("offset") is None):
+        raise CommandError("bad_params", "epoch and offset come together")
+    offset = None if epoch is None else integer_parameter(params, "offset", 0, OFFSET_MAX)
+    personal_offset = (
+        None
+        if params.get("personal_offset") is None
+        else integer_parameter(params, "personal_offset", 0, OFFSET_MAX)
+    )
+    return Join(ticket, epoch, offset, personal_offset)
 
 
 def text_parameter(params: Mapping[str, Any], name: str, minimum: int, maximum: int) -> str:
@@ -159,6 +192,68 @@ def encode_tick(
     return b"".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class JoinedTail:
+    """The part of JOINED that viewers share who are owed the same events; already packed, see `encode_joined`."""
+
+    offset: int
+    recovered: bool
+    packed: bytes
+
+
+def encode_joined_tail(
+    epoch: str,
+    offset: int,
+    recovered: bool,
+    first_offset: int,
+    events: Sequence[bytes],
+    values: Sequence[tuple[str, bytes]],
+) -> JoinedTail:
+    """What a joining viewer is told about the room, from already packed events and values."""
+    packer = msgpack.Packer(autoreset=False)
+    for key, item in (
+        ("epoch", epoch),
+        ("offset", offset),
+        ("recovered", recovered),
+        ("first_offset", first_offset),
+        ("limits", LIMITS),
+    ):
+        packer.pack(key)
+        packer.pack(item)
+    packer.pack("events")
+    packer.pack_array_header(len(events))
+    head = packer.bytes()
+    packer.reset()
+    packer.pack("values")
+    packer.pack_map_header(len(values))
+    parts = [head, *events, packer.bytes()]
+    for key, value in values:
+        parts.append(pack(key))
+        parts.append(value)
+    return JoinedTail(offset, recovered, b"".join(parts))
+
+
+def encode_joined(
+    tail: JoinedTail,
+    *,
+    room_id: str,
+    viewer_id: str,
+    server_time_ms: int,
+    personal_offset: int,
+    mode: Mapping[str, Any],
+) -> bytes:
+    """A JOINED: five fields of this viewer's own, then the seven shared ones."""
+    own = {
+        "room_id": room_id,
+        "viewer_id": viewer_id,
+        "server_time_ms": server_time_ms,
+        "personal_offset": personal_offset,
+        "mode": mode,
+    }
+    # An array of two, a map of twelve: the header of `own` alone (a map of five) is replaced.
+    return b"\x92\x04\x8c" + pack(own)[1:] + tail.packed
+
+
 def encode_reply(command_id: int, payload: Mapping[str, Any]) -> bytes:
     return pack([int(Kind.REPLY), command_id, True, dict(payload)])
 
@@ -173,13 +268,14 @@ def encode_notice(type_: str, **data: Any) -> bytes:
 
 def encode_personal(offset: int, packed_message: bytes) -> bytes:
     """A PERSONAL from the packed pair `[type, data]`."""
-    type_, data = msgpack.unpackb(packed_message)
-    return pack([int(Kind.PERSONAL), offset, type_, data])
+    # The pair's header (an array of two) is replaced by ours of four.
+    assert packed_message[:1] == b"\x92"
+    return b"\x94\x03" + pack(offset) + packed_message[1:]
 
 
 def as_json(message: bytes) -> str:
     """The same message for the debugging sub-protocol."""
-    return json.dumps(msgpack.unpackb(message), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(unpack(message), ensure_ascii=False, separators=(",", ":"))
 
 
 def frame(payload: bytes, *, text: bool = False) -> bytes:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
+import ssl
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 import hiredis
 
@@ -22,6 +24,7 @@ PROBE_INTERVAL_S: Final = 2.0
 PROBE_TIMEOUT_S: Final = 3.0
 RECONNECT_MIN_S: Final = 0.1
 RECONNECT_MAX_S: Final = 2.0
+CONNECT_TIMEOUT_S: Final = 5.0
 SUBSCRIBE_TIMEOUT_S: Final = 5.0
 SUBSCRIBE_BATCH: Final = 512
 
@@ -34,6 +37,10 @@ class _Wire(asyncio.Protocol):
         self._receive = receive
         self._confirm = confirm
         self._lost = lost
+        self._transport: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -43,6 +50,10 @@ class _Wire(asyncio.Protocol):
                     self._receive(reply[1], reply[2])
                 elif reply[0] == b"subscribe":
                     self._confirm(reply[1])
+            elif isinstance(reply, hiredis.ReplyError):
+                log.error("redis refused the subscription: %s", reply)
+                if self._transport is not None:
+                    self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost()
@@ -53,21 +64,28 @@ def _command(*parts: bytes) -> bytes:
 
 
 class Subscription:
-    """Channels of one process. `receive(channel, payload)` runs in the event loop; `reconnected()` after every new connection."""
+    """Channels of one process.
+
+    `receive(channel, payload)` runs in the event loop. `lost()` is told when the subscription can't be trusted any more, `restored()`
+    once a new connection has confirmed every channel: what was published in between was missed, nothing after it is.
+    """
 
     def __init__(
         self,
         redis_url: str,
         *,
         receive: Receive,
-        reconnected: Callable[[], None],
+        lost: Callable[[], None],
+        restored: Callable[[], None],
         publish_probe: Callable[[str, bytes], Awaitable[Any]],
     ) -> None:
         url = urlparse(redis_url)
         self._address = (url.hostname or "127.0.0.1", url.port or 6379)
-        self._password = url.password
+        self._ssl = ssl.create_default_context() if url.scheme == "rediss" else None
+        self._credentials = [unquote(part).encode() for part in (url.username, url.password) if part]
         self._receive = receive
-        self._reconnected = reconnected
+        self._on_lost = lost
+        self._on_restored = restored
         self._publish_probe = publish_probe
         self._probe_channel = f"fr:probe:{uuid.uuid4().hex}".encode()
         self._probe_seen = asyncio.Event()
@@ -92,21 +110,30 @@ class Subscription:
             self._transport.abort()
 
     async def subscribe(self, channel: str) -> None:
-        """Returns once Redis has confirmed, so that nothing published later is missed. Raises TimeoutError after 5 s."""
+        """Returns once Redis has confirmed, so that nothing published later is missed. Raises TimeoutError after 5 s.
+
+        The channel counts as subscribed from now on, also if this fails: a new connection brings it along.
+        """
         name = channel.encode()
         self._channels.add(name)
-        if self._transport is None:
-            await asyncio.wait_for(self.connected.wait(), SUBSCRIBE_TIMEOUT_S)
-        future = self._confirmations.setdefault(name, asyncio.get_running_loop().create_future())
-        if self._transport is not None:
-            self._transport.write(_command(b"SUBSCRIBE", name))
-        await asyncio.wait_for(asyncio.shield(future), SUBSCRIBE_TIMEOUT_S)
+        async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):
+            await self.connected.wait()
+            confirmed = self._expect(name)
+            if self._transport is not None:
+                self._transport.write(_command(b"SUBSCRIBE", name))
+            await asyncio.shield(confirmed)
 
     def unsubscribe(self, channel: str) -> None:
         name = channel.encode()
         self._channels.discard(name)
         if self._transport is not None:
             self._transport.write(_command(b"UNSUBSCRIBE", name))
+
+    def _expect(self, channel: bytes) -> asyncio.Future[None]:
+        known = self._confirmations.get(channel)
+        if known is None or known.done():
+            known = self._confirmations[channel] = asyncio.get_running_loop().create_future()
+        return known
 
     def _on_message(self, channel: bytes, payload: bytes) -> None:
         if channel == self._probe_channel:
@@ -121,39 +148,50 @@ class Subscription:
 
     async def _run(self) -> None:
         delay_s = RECONNECT_MIN_S
-        loop = asyncio.get_running_loop()
-        first = True
+        was_connected = False
         while True:
             self._lost.clear()
             try:
-                transport, _ = await loop.create_connection(
-                    lambda: _Wire(self._on_message, self._on_confirmed, self._lost.set), *self._address
-                )
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await self._connect()
             except OSError as error:
-                log.warning("redis subscription: %s; again in %.1f s", error, delay_s)
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, RECONNECT_MAX_S)
-                continue
-            delay_s = RECONNECT_MIN_S
-            self._transport = transport
-            if self._password:
-                transport.write(_command(b"AUTH", self._password.encode()))
-            self._subscribe_all([self._probe_channel, *self._channels])
-            self.connected.set()
-            if not first:
-                self._reconnected()
-            first = False
-            await self._probe_until_lost()
-            self.connected.clear()
-            self._transport = None
-            transport.abort()
-            log.warning("redis subscription lost; connecting again")
+                log.warning("redis subscription: %s", error or type(error).__name__)
+            else:
+                delay_s = RECONNECT_MIN_S
+                self.connected.set()
+                if was_connected:
+                    self._on_restored()
+                was_connected = True
+                await self._probe_until_lost()
+                self.connected.clear()
+                log.warning("redis subscription lost; connecting again")
+                self._on_lost()
+            if self._transport is not None:
+                self._transport.abort()
+                self._transport = None
+            # Jittered, so that the hubs of a site don't return all at once.
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+            delay_s = min(delay_s * 2, RECONNECT_MAX_S)
 
-    def _subscribe_all(self, channels: Iterable[bytes]) -> None:
-        names = list(channels)
-        assert self._transport is not None
+    async def _connect(self) -> None:
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: _Wire(self._on_message, self._on_confirmed, self._lost.set), *self._address, ssl=self._ssl
+        )
+        self._transport = transport
+        if self._credentials:
+            transport.write(_command(b"AUTH", *self._credentials))
+        # The probe's channel comes last: confirmed, it says that all are.
+        names: Sequence[bytes] = [*self._channels, self._probe_channel]
+        confirmed = self._expect(self._probe_channel)
         for start in range(0, len(names), SUBSCRIBE_BATCH):
-            self._transport.write(_command(b"SUBSCRIBE", *names[start : start + SUBSCRIBE_BATCH]))
+            transport.write(_command(b"SUBSCRIBE", *names[start : start + SUBSCRIBE_BATCH]))
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait((confirmed, lost), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+        if not confirmed.done():
+            raise ConnectionResetError("closed before it confirmed the channels")
 
     async def _probe_until_lost(self) -> None:
         while not self._lost.is_set():
@@ -162,10 +200,9 @@ class Subscription:
                 return
             self._probe_seen.clear()
             try:
-                await asyncio.wait_for(
-                    self._publish_probe(self._probe_channel.decode(), b"probe"), PROBE_TIMEOUT_S
-                )
-                await asyncio.wait_for(self._probe_seen.wait(), PROBE_TIMEOUT_S)
+                async with asyncio.timeout(PROBE_TIMEOUT_S):
+                    await self._publish_probe(self._probe_channel.decode(), b"probe")
+                    await self._probe_seen.wait()
             except Exception as error:  # noqa: BLE001 - whatever went wrong, the answer is a new connection
                 log.warning("redis probe did not return: %s", error or type(error).__name__)
                 return

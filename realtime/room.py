@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from realtime import protocol
+from realtime.protocol import JoinedTail
 
 RING_EVENTS: Final = 2000
 """Events a hub keeps for viewers who return; an older return gets a snapshot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Catchup:
-    """What a joining viewer is sent: packed events numbered from `first_offset`, complete only if `recovered`."""
-
-    recovered: bool
-    first_offset: int
-    events: Sequence[bytes]
+TAILS_KEPT: Final = 256
+"""Different answers to joining viewers kept until the next tick."""
+_GONE: Final = b"\xc0"
+"""Packed nil: the data of a value that was removed."""
 
 
 class Gap(Exception):
-    """Events between `expected` and what arrived are missing: fetch them, or reset."""
+    """What arrived does not continue what is known: fetch the room again, or restart it."""
 
-    def __init__(self, expected: int) -> None:
-        super().__init__(f"event {expected} is missing")
-        self.expected = expected
+
+class Lost(Gap):
+    """What is stored differs from events already known under the same epoch: they were lost, a new epoch must begin."""
 
 
 class Room:
@@ -40,6 +36,7 @@ class Room:
         self._values: dict[str, tuple[int, bytes]] = {}
         self._waiting_events: list[bytes] = []
         self._waiting_values: dict[str, bytes] = {}
+        self._tails: dict[int | None, JoinedTail] = {}
 
     @property
     def sent_offset(self) -> int:
@@ -51,35 +48,51 @@ class Room:
         return bool(self._waiting_events or self._waiting_values)
 
     def take_events(self, epoch: str, first_offset: int, events: Sequence[bytes]) -> None:
-        """Add events in order; those already known are skipped. Raises Gap, and then has changed nothing."""
-        if epoch != self.epoch or (events and first_offset > self.offset + 1):
-            raise Gap(self.offset + 1)
-        fresh = events[max(0, self.offset + 1 - first_offset) :]
+        """Add events in order; those already known are skipped. Raises Gap or Lost, and then has changed nothing."""
+        if epoch != self.epoch or first_offset > self.offset + 1:
+            raise Gap(f"event {self.offset + 1} of epoch {self.epoch} is missing")
+        known = min(len(events), self.offset + 1 - first_offset)
+        if known and not self._agrees(first_offset, events[:known]):
+            raise Lost(f"events from {first_offset} of epoch {self.epoch} are not those already seen")
+        fresh = events[known:]
         self._ring.extend(fresh)
         self._waiting_events.extend(fresh)
         self.offset += len(fresh)
 
+    def _agrees(self, first_offset: int, events: Sequence[bytes]) -> bool:
+        """Whether the known events that are still kept are these."""
+        first_kept = self.offset - len(self._ring) + 1
+        skip = max(0, first_kept - first_offset)
+        start = first_offset + skip - first_kept
+        return all(map(bytes.__eq__, islice(self._ring, start, None), events[skip:]))
+
+    def take_stored(self, epoch: str, offset: int, events: Sequence[bytes]) -> None:
+        """Continue from a stored room whose last events, ending at `offset`, these are. Raises Gap or Lost like `take_events`."""
+        if epoch == self.epoch and offset < self.offset:
+            raise Lost(f"epoch {epoch} ends at {offset}, yet {self.offset} was seen")
+        self.take_events(epoch, offset - len(events) + 1, events)
+
     def take_value(self, key: str, version: int, packed_data: bytes) -> None:
-        """Keep the newest version of a key; an older or equal one is ignored."""
+        """Keep the newest version of a key; an older or equal one is ignored. A removed value is told once, then left out."""
         known = self._values.get(key)
         if known is None or version > known[0]:
             packed = b"\x92" + protocol.pack(version) + packed_data
-            self._values[key] = (version, packed)
+            self._values[key] = (version, b"" if packed_data == _GONE else packed)
             self._waiting_values[key] = packed
 
     def restart(self, epoch: str, offset: int, events: Sequence[bytes]) -> None:
-        """Begin anew after a changed epoch or an unfillable gap: `events` are the last ones, ending at `offset`."""
+        """Begin anew after a changed epoch or an unfillable gap: `events` are the last ones, ending at `offset`.
+
+        Values are forgotten: after Redis was emptied nobody can vouch for one, and versions may begin anew.
+        """
         self.epoch = epoch
         self.offset = offset
         self._ring.clear()
         self._ring.extend(events)
+        self._values.clear()
         self._waiting_events.clear()
         self._waiting_values.clear()
-
-    def forget_values(self) -> None:
-        """After Redis was emptied nobody can vouch for a value: versions may begin anew."""
-        self._values.clear()
-        self._waiting_values.clear()
+        self._tails.clear()
 
     def tick(self, now_ms: int) -> bytes | None:
         """Everything that waits, as one message; None when nothing does."""
@@ -90,20 +103,38 @@ class Room:
         )
         self._waiting_events.clear()
         self._waiting_values.clear()
+        self._tails.clear()
         return message
 
-    def catch_up(self, epoch: str | None, offset: int | None) -> Catchup:
-        """What a viewer who last saw (epoch, offset) is owed now; the next tick follows without gap or repeat."""
-        sent = list(self._ring)[: len(self._ring) - len(self._waiting_events)]
-        first_kept = self.sent_offset - len(sent) + 1
-        if epoch == self.epoch and offset is not None and first_kept - 1 <= offset <= self.sent_offset:
-            return Catchup(True, offset + 1, sent[offset + 1 - first_kept :])
-        last = sent[-protocol.SNAPSHOT_EVENTS :]
-        return Catchup(False, self.sent_offset - len(last) + 1, last)
+    def is_ahead(self, epoch: str | None, offset: int | None) -> bool:
+        """Whether a returning viewer has seen more than this hub has sent: it waits for the hub to catch up."""
+        return epoch == self.epoch and offset is not None and offset > self.sent_offset
 
-    def values(self) -> Iterable[tuple[str, bytes]]:
-        """Every current value, packed as `[version, data]`."""
-        return ((key, packed) for key, (_, packed) in self._values.items())
+    def joined(self, epoch: str | None, offset: int | None) -> JoinedTail:
+        """What a viewer who last saw (epoch, offset) is owed now; the next tick follows without gap or repeat.
+
+        Packed once for all who are owed the same. Recovered is all or nothing: never a part of what was missed.
+        """
+        sent = max(0, len(self._ring) - len(self._waiting_events))
+        first_kept = self.sent_offset - sent + 1
+        resumes = epoch == self.epoch and offset is not None and first_kept - 1 <= offset <= self.sent_offset
+        asked = offset if resumes else None
+        tail = self._tails.get(asked)
+        if tail is None:
+            first = max(first_kept, self.sent_offset - protocol.SNAPSHOT_EVENTS + 1)
+            if asked is not None:
+                first = asked + 1
+            tail = protocol.encode_joined_tail(
+                self.epoch,
+                self.sent_offset,
+                resumes,
+                first,
+                list(islice(self._ring, first - first_kept, sent)),
+                [(key, packed) for key, (_, packed) in self._values.items() if packed],
+            )
+            if len(self._tails) < TAILS_KEPT:
+                self._tails[asked] = tail
+        return tail
 
     def versions(self) -> Mapping[str, int]:
         return {key: version for key, (version, _) in self._values.items()}

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from realtime import publisher
 from realtime.broker import Broker, BrokerUnavailable, ChatRules, channel_of, now_ms
 from realtime.protocol import CommandError, Event, unpack
-from tests.services import running_redis
+from tests.services import running_redis, wait_until
 
 
 def comment(text: str) -> Event:
@@ -151,6 +151,7 @@ async def test_numbers_of_personal_messages_grow_also_after_redis_was_emptied(
 ) -> None:
     before = await broker.publish_personal(room_id, "gu_a", "order", {})
     await broker.redis.delete(f"{{room:{room_id}}}:rt:personal:gu_a", f"{{room:{room_id}}}:rt:personal-heads")
+    await wait_until(lambda: now_ms() > before)
     assert await broker.publish_personal(room_id, "gu_a", "order", {}) > before
 
 

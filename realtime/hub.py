@@ -1,0 +1,562 @@
+"""The hub: viewers' connections, rooms and commands of one process. Talks to Redis through the broker, never to SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+from urllib.parse import urlparse
+
+from redis.exceptions import RedisError
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from realtime import protocol
+from realtime.broker import Broker, BrokerUnavailable, channel_of, now_ms
+from realtime.connection import Connection
+from realtime.hub_room import HubRoom, Services
+from realtime.metrics import HubMetrics
+from realtime.protocol import CloseCode, Command, CommandError
+from realtime.pubsub import Subscription
+from realtime.settings import HubSettings
+from realtime.tickets import TicketRefused, Viewer
+
+__all__ = ["CommandHandler", "Hub", "HubSettings"]
+
+log = logging.getLogger("flashroom.hub")
+
+CommandHandler = Callable[[Viewer, dict[str, Any]], Awaitable[dict[str, Any]]]
+STAFF_ROLES: Final = frozenset({"moderator", "host", "seller", "owner"})
+LIKES_WAITING_MAX: Final = 1_000_000
+WHEEL_INTERVAL_S: Final = 0.5
+TOTALS_AT_ONCE: Final = 32
+
+
+class Hub:
+    """One hub process. `serve`, later `drain`, then `aclose`; a hub is not used again after that.
+
+    `verify_ticket(token)` gives the viewer or raises TicketRefused; it does no I/O. `commands` adds commands to those of the
+    protocol: `await handler(viewer, params)` gives the reply's payload, or raises CommandError to refuse. `params` is what the client
+    sent, unchecked: a handler checks it (`protocol.text_parameter` and the like). Each call runs as a task of its own, so that calls
+    which arrive together run together; after `command_timeout_s` it is cancelled and answered `timeout`. RedisError is answered
+    `unavailable`, anything else `internal` and logged.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        verify_ticket: Callable[[str], Viewer],
+        commands: Mapping[str, CommandHandler] | None = None,
+        settings: HubSettings | None = None,
+    ) -> None:
+        self.broker = broker
+        self.settings = settings or HubSettings()
+        self.metrics = HubMetrics()
+        self.hub_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._verify_ticket = verify_ticket
+        self._handlers: dict[str, CommandHandler] = {
+            "comment": self._comment,
+            "ack": self._acknowledge,
+            **(commands or {}),
+        }
+        self._proxies = [ip_network(network) for network in self.settings.trusted_proxies]
+        origins = self.settings.origins
+        self._origins = None if origins is None else [*(Origin(origin) for origin in origins), None]
+        self._connections: set[Connection] = set()
+        self._guests: set[Connection] = set()
+        self._closing: set[Connection] = set()
+        self._addresses: Counter[str] = Counter()
+        self._rooms: dict[str, HubRoom] = {}
+        self._room_tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._in_flight = 0
+        self._server: asyncio.Server | None = None
+        self._draining = False
+        self._subscription = Subscription(
+            broker.redis_url,
+            receive=self._on_redis,
+            lost=self._on_redis_lost,
+            restored=self._on_redis_restored,
+            publish_probe=broker.redis.publish,
+        )
+        self._services = Services(
+            broker, self._subscription, self.settings, self.metrics, asyncio.Semaphore(TOTALS_AT_ONCE)
+        )
+
+    # -- life
+
+    async def serve(self, host: str, port: int, *, reuse_port: bool = True) -> int:
+        """Listen; several processes may share a port. Gives the port. Raises TimeoutError when Redis is away, OSError for the port."""
+        await self._subscription.start()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self), host, port, reuse_port=reuse_port, backlog=4096
+        )
+        self._own(self._wheel(), "wheel")
+        self._own(self._totals(), "totals")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def drain(self, seconds: float) -> None:
+        """Take nobody new, ask everyone to come back elsewhere spread over `seconds`, answer what was asked, close in slices."""
+        self._draining = True
+        if self._server is not None:
+            self._server.close()
+        connections = list(self._connections)
+        slices = max(1, min(20, len(connections)))
+        for number in range(slices):
+            for connection in connections[number::slices]:
+                after_ms = random.randint(0, self.settings.drain_reconnect_ms)
+                connection.send(protocol.encode_notice("reconnect", after_ms=after_ms))
+                if not connection.in_flight:
+                    connection.close(CloseCode.DRAINING, "draining")
+            await asyncio.sleep(seconds / slices)
+        await self._wait_while(lambda: self._in_flight > 0, self.settings.command_timeout_s)
+        for connection in list(self._connections):
+            connection.close(CloseCode.DRAINING, "draining")
+        await self._wait_while(lambda: bool(self._connections), self.settings.close_timeout_s)
+
+    async def _wait_while(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        for _ in range(round(timeout_s / 0.02)):
+            if not condition():
+                return
+            await asyncio.sleep(0.02)
+
+    async def aclose(self) -> None:
+        """Cut every connection and stop. The broker stays open: it is the caller's."""
+        self._draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.transport.abort()
+        tasks = [*self._tasks, *self._room_tasks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(
+            *(self.broker.enter_presence(room_id, self.hub_id, 0, 0) for room_id in self._rooms),
+            return_exceptions=True,
+        )
+        await self._subscription.aclose()
+        await asyncio.sleep(0)  # The aborted connections say so in the next turn of the loop.
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("%s failed", task.get_name(), exc_info=task.exception())
+
+    # -- connections
+
+    def new_protocol(self) -> ServerProtocol:
+        return ServerProtocol(
+            origins=self._origins,
+            subprotocols=[Subprotocol(protocol.SUBPROTOCOL_MSGPACK), Subprotocol(protocol.SUBPROTOCOL_JSON)],
+            max_size=protocol.MAX_COMMAND_BYTES,
+        )
+
+    def opened(self, connection: Connection) -> bool:
+        self._connections.add(connection)
+        self._guests.add(connection)
+        self._addresses[connection.address] += 1
+        connection.transport.set_write_buffer_limits(high=self.settings.close_above_bytes * 2)
+        self.metrics.opened.inc()
+        # Sockets that never get as far as a close code: an allowance above the limits, then no answer at all.
+        if len(self._connections) > self.settings.max_connections + 1000:
+            return False
+        return self._addresses[
+            connection.address
+        ] <= 2 * self.settings.max_connections_per_address or self._is_proxy(connection.address)
+
+    def accepted(self, connection: Connection, request: Request) -> None:
+        address = self._forwarded_for(connection.address, request)
+        if address != connection.address:
+            self._leave_address(connection.address)
+            connection.address = address
+            self._addresses[address] += 1
+        if self._draining:
+            connection.close(CloseCode.DRAINING, "draining")
+        elif len(self._connections) > self.settings.max_connections:
+            connection.close(CloseCode.HUB_FULL, "hub full")
+        elif self._addresses[address] > self.settings.max_connections_per_address:
+            connection.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections from this address")
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            return any(ip_address(address) in network for network in self._proxies)
+        except ValueError:
+            return False
+
+    def _forwarded_for(self, address: str, request: Request) -> str:
+        """The last address that is not a proxy of ours: what comes before it in the header, anyone may have written."""
+        if not self._proxies or not self._is_proxy(address):
+            return address
+        hops = [hop.strip() for line in request.headers.get_all("X-Forwarded-For") for hop in line.split(",")]
+        for hop in reversed(hops):
+            try:
+                ip_address(hop)
+            except ValueError:
+                return address
+            address = hop
+            if not self._is_proxy(hop):
+                break
+        return address
+
+    def _leave_address(self, address: str) -> None:
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
+
+    def closing(self, connection: Connection) -> None:
+        self._closing.add(connection)
+        self._leave_room(connection)
+
+    def lost(self, connection: Connection, reason: str) -> None:
+        self._leave_room(connection)
+        self._connections.discard(connection)
+        self._guests.discard(connection)
+        self._closing.discard(connection)
+        self._leave_address(connection.address)
+        self.metrics.closes.labels(reason).inc()
+
+    def _leave_room(self, connection: Connection) -> None:
+        if connection.room is not None:
+            connection.room.remove(connection)
+
+    def plain_answer(self, request: Request) -> tuple[int, str] | None:
+        """Answers for people and probes: /healthz, /readyz, /metrics; None for a WebSocket at /v1."""
+        path = urlparse(request.path).path
+        if path == "/v1":
+            return None
+        if path == "/healthz":
+            return 200, "ok\n"
+        if path == "/readyz":
+            ready = self._subscription.connected.is_set() and not self._draining
+            return (200, "ready\n") if ready else (503, "not ready\n")
+        if path == "/metrics":
+            return 200, self.metrics_text()
+        return 404, "The WebSocket is at /v1.\n"
+
+    def metrics_text(self) -> str:
+        """Prometheus text format 0.0.4."""
+        metrics = self.metrics
+        metrics.connections.set(len(self._connections))
+        metrics.viewers.set(sum(len(room.members) for room in self._rooms.values()))
+        metrics.rooms.set(len(self._rooms))
+        metrics.redis_connected.set(self._subscription.connected.is_set())
+        return metrics.text()
+
+    # -- commands
+
+    def received(self, connection: Connection, data: bytes | str) -> None:
+        """One client message; everything wrong with it is answered with a code."""
+        try:
+            command = protocol.decode_command(data)
+        except protocol.MalformedMessage as error:
+            connection.close(CloseCode.MALFORMED, str(error))
+            return
+        try:
+            if command.name == "ping":
+                connection.send(protocol.encode_reply(command.id, {"server_time_ms": now_ms()}))
+            elif command.name == "join":
+                self._start_join(connection, command)
+            elif connection.viewer is None or connection.index < 0:
+                raise CommandError("not_joined", "Join a room first.")
+            elif command.name == "like":
+                connection.send(protocol.encode_reply(command.id, self._like(connection, command.params)))
+            else:
+                self._start_command(connection, connection.viewer, command)
+        except CommandError as error:
+            self._refuse(connection, command, error)
+
+    def _refuse(self, connection: Connection, command: Command, error: CommandError) -> None:
+        connection.send(protocol.encode_refusal(command.id, error))
+        name = command.name if command.name in self._handlers else "other"
+        self.metrics.commands.labels(name, error.code).inc()
+
+    def _start_command(self, connection: Connection, viewer: Viewer, command: Command) -> None:
+        handler = self._handlers.get(command.name)
+        if handler is None:
+            raise CommandError("unknown_command", f"There is no command {command.name[:40]!r}.")
+        if (
+            connection.in_flight >= self.settings.in_flight_max
+            or self._in_flight >= self.settings.hub_in_flight_max
+        ):
+            raise CommandError("busy", "Too many commands are unanswered.", retry_after_ms=500)
+        connection.in_flight += 1
+        self._in_flight += 1
+        self._own(self._answer(connection, viewer, command, handler), "command")
+
+    async def _answer(
+        self, connection: Connection, viewer: Viewer, command: Command, handler: CommandHandler
+    ) -> None:
+        try:
+            async with asyncio.timeout(self.settings.command_timeout_s):
+                payload = await handler(viewer, command.params)
+            connection.send(protocol.encode_reply(command.id, payload))
+            self.metrics.commands.labels(command.name, "ok").inc()
+        except CommandError as error:
+            self._refuse(connection, command, error)
+        except RedisError as error:
+            log.warning("command %s: redis: %s", command.name, error)
+            self._refuse(connection, command, BrokerUnavailable())
+        except TimeoutError:
+            self._refuse(connection, command, CommandError("timeout", "No answer in time.", retry_after_ms=0))
+        except Exception:
+            self._refuse(connection, command, CommandError("internal", "That failed on our side."))
+            raise
+        finally:
+            connection.in_flight -= 1
+            self._in_flight -= 1
+
+    async def _comment(self, viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+        text = protocol.text_parameter(params, "text", 1, protocol.MAX_COMMENT_CHARACTERS)
+        comment: dict[str, Any] = {
+            "id": f"co_{random.getrandbits(64):016x}",
+            "viewer_id": viewer.viewer_id,
+            "name": viewer.name,
+            "role": viewer.role,
+            "text": text,
+            "at_ms": now_ms(),
+        }
+        if viewer.ghost:
+            comment["ghost"] = True
+        if params.get("reply_to") is not None:
+            comment["reply_to"] = protocol.text_parameter(params, "reply_to", 1, 40)
+        if not self._subscription.connected.is_set():
+            raise BrokerUnavailable
+        is_staff = viewer.role in STAFF_ROLES
+        passes = await self.broker.may_comment(
+            viewer.room_id, viewer.viewer_id, staff=is_staff, now_ms=comment["at_ms"]
+        )
+        if not is_staff and (not passes or self.broker.word_filter.finds(text)):
+            await self.broker.hold_comment(viewer.room_id, comment)
+            return {"comment_id": comment["id"], "held": True}
+        published = await self.broker.publish(viewer.room_id, events=[("comment", comment)])
+        return {"comment_id": comment["id"], "offset": published.offset}
+
+    def _like(self, connection: Connection, params: dict[str, Any]) -> dict[str, Any]:
+        count = protocol.integer_parameter(params, "count", 1, protocol.MAX_LIKES_PER_COMMAND)
+        assert connection.room is not None
+        connection.room.likes = min(LIKES_WAITING_MAX, connection.room.likes + count)
+        return {}
+
+    async def _acknowledge(self, viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+        offset = protocol.integer_parameter(params, "personal_offset", 0, protocol.OFFSET_MAX)
+        room = self._rooms.get(viewer.room_id)
+        if room is not None and 0 < offset <= room.personal_head(viewer.viewer_id):
+            await self.broker.acknowledge_personal(viewer.room_id, viewer.viewer_id, offset)
+        return {}
+
+    # -- joining
+
+    def _start_join(self, connection: Connection, command: Command) -> None:
+        if connection.is_joining or connection.viewer is not None:
+            raise CommandError("already_joined", "This connection has joined.")
+        try:
+            join = protocol.parse_join(command)
+            viewer = self._verify_ticket(join.ticket)
+        except CommandError as error:
+            self._refuse(connection, command, error)
+            connection.close(CloseCode.MALFORMED, error.code)
+            return
+        except TicketRefused as error:
+            self._refuse(connection, command, CommandError("ticket_refused", str(error)))
+            connection.close(CloseCode.TICKET_REFUSED, "ticket refused")
+            return
+        room = self._rooms.get(viewer.room_id)
+        if (
+            room is not None
+            and room.loaded.is_set()
+            and room.owes_no_personal(viewer.viewer_id, join.personal_offset)
+            and not room.is_ahead(join.epoch, join.offset)
+        ):
+            # The usual case asks nobody: a storm of returning viewers reads nothing from Redis.
+            self._enter(connection, room, viewer, join, room.personal_head(viewer.viewer_id), [])
+            return
+        connection.is_joining = True
+        self._own(self._join_later(connection, command, viewer, join), "join")
+
+    async def _join_later(
+        self, connection: Connection, command: Command, viewer: Viewer, join: protocol.Join
+    ) -> None:
+        room = self._room(viewer.room_id)
+        room.expect(connection, viewer.viewer_id)
+        try:
+            async with asyncio.timeout(self.settings.load_timeout_s):
+                await room.loaded.wait()
+            await room.catch_up_with(join.epoch, join.offset)
+            if room.owes_no_personal(viewer.viewer_id, join.personal_offset):
+                after, missed = room.personal_head(viewer.viewer_id), []
+            else:
+                stored = await self.broker.personal_after(
+                    viewer.room_id, viewer.viewer_id, join.personal_offset
+                )
+                after, missed = stored.after, stored.messages
+        except (RedisError, TimeoutError):
+            self._refuse(connection, command, BrokerUnavailable())
+            connection.close(CloseCode.HUB_FULL, "unavailable")
+            return
+        finally:
+            early = room.unexpect(connection, viewer.viewer_id)
+        self._enter(connection, room, viewer, join, after, missed + early)
+
+    def _enter(
+        self,
+        connection: Connection,
+        room: HubRoom,
+        viewer: Viewer,
+        join: protocol.Join,
+        personal_after: int,
+        missed: list[tuple[int, bytes]],
+    ) -> None:
+        if not connection.is_open:
+            return
+        if room.is_banned(viewer.viewer_id):
+            connection.close(CloseCode.BANNED, "banned")
+            return
+        if room.tabs_of(viewer.viewer_id) >= self.settings.max_connections_per_viewer:
+            connection.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections of this viewer")
+            return
+        recovered = room.enter(
+            connection,
+            viewer,
+            epoch=join.epoch,
+            offset=join.offset,
+            personal_after=personal_after,
+            missed=missed,
+        )
+        self._guests.discard(connection)
+        answer = "recovered" if recovered else "new" if join.epoch is None else "jump"
+        self.metrics.joins.labels(answer).inc()
+
+    # -- rooms
+
+    def _room(self, room_id: str) -> HubRoom:
+        room = self._rooms.get(room_id)
+        if room is None:
+            room = self._rooms[room_id] = HubRoom(room_id, self._services)
+            room.is_paused = not self._subscription.connected.is_set()
+            task = asyncio.create_task(room.run(), name=f"room {room_id}")
+            task.add_done_callback(self._finished)
+            self._room_tasks[room_id] = task
+        return room
+
+    async def _drop_room(self, room: HubRoom) -> None:
+        """Stop following a room that nobody here watches."""
+        del self._rooms[room.room_id]
+        task = self._room_tasks.pop(room.room_id)
+        task.cancel()
+        self._subscription.unsubscribe(channel_of(room.room_id))
+        await self.broker.enter_presence(room.room_id, self.hub_id, 0, 0)
+
+    def _on_redis(self, channel: bytes, payload: bytes) -> None:
+        # The channel is "{room:ID}:rt:live", see `channel_of`.
+        room = self._rooms.get(channel[6:-9].decode())
+        if room is not None:
+            room.receive(payload)
+
+    def _on_redis_lost(self) -> None:
+        for room in self._rooms.values():
+            room.pause()
+
+    def _on_redis_restored(self) -> None:
+        self.metrics.redis_reconnects.inc()
+        for room in self._rooms.values():
+            room.resync()
+
+    # -- what ticks for all
+
+    async def _wheel(self) -> None:
+        """Pings, idle closes, joins that never came, closes that never ended: one timer for all connections."""
+        settings = self.settings
+        turns = max(1, round(settings.ping_interval_s / WHEEL_INTERVAL_S))
+        turn = 0
+        while True:
+            before_s = time.monotonic()
+            await asyncio.sleep(WHEEL_INTERVAL_S)
+            now_s = time.monotonic()
+            self.metrics.loop_lag_seconds.observe(max(0.0, now_s - before_s - WHEEL_INTERVAL_S))
+            for connection in list(self._closing):
+                if now_s - connection.closing_since_s > settings.close_timeout_s:
+                    connection.transport.abort()
+            for connection in list(self._guests):
+                if now_s - connection.opened_s > settings.join_timeout_s and not connection.is_joining:
+                    connection.close(CloseCode.NO_JOIN, f"no join within {settings.join_timeout_s:g} s")
+            turn = (turn + 1) % turns
+            buffered = 0
+            for room in list(self._rooms.values()):
+                for connection in room.members[turn::turns]:
+                    buffered += connection.transport.get_write_buffer_size()
+                    if now_s - connection.heard_s > settings.silent_close_s:
+                        connection.reason = "silent"
+                        connection.transport.abort()
+                    else:
+                        connection.ping()
+                await asyncio.sleep(0)
+            self.metrics.write_buffer_bytes.set(buffered * turns)
+
+    async def _totals(self) -> None:
+        """Likes and presence leave this hub as totals, on a timer; rooms nobody watches are let go."""
+        next_presence_s = 0.0
+        while True:
+            await asyncio.sleep(self.settings.likes_interval_s)
+            now_s = time.monotonic()
+            with_presence = now_s >= next_presence_s
+            if with_presence:
+                next_presence_s = now_s + self.settings.presence_interval_s
+            rooms = list(self._rooms.values())
+            for start in range(0, len(rooms), TOTALS_AT_ONCE):
+                await asyncio.gather(
+                    *(self._total_of(room, with_presence) for room in rooms[start : start + TOTALS_AT_ONCE])
+                )
+
+    async def _total_of(self, room: HubRoom, with_presence: bool) -> None:
+        room.nudge()
+        try:
+            if not room.is_unused:
+                room.used_s = time.monotonic()
+            elif time.monotonic() - room.used_s > self.settings.room_idle_s:
+                await self._drop_room(room)
+                return
+            if self._subscription.connected.is_set():
+                if room.likes:
+                    await self._add_likes(room)
+                if with_presence:
+                    await self._enter_presence(room)
+        except (RedisError, CommandError) as error:
+            log.warning("totals of room %s wait: %s", room.room_id, error)
+
+    async def _add_likes(self, room: HubRoom) -> None:
+        likes, room.likes = room.likes, 0
+        try:
+            room.likes_total = await self.broker.add_likes(room.room_id, likes, at_least=room.likes_total)
+        except (RedisError, CommandError):
+            # If Redis had counted them before it fell silent they count twice: hearts are not money.
+            room.likes = min(LIKES_WAITING_MAX, room.likes + likes)
+            raise
+
+    async def _enter_presence(self, room: HubRoom) -> None:
+        people, ghosts = room.people_and_ghosts()
+        presence = await self.broker.enter_presence(
+            room.room_id, self.hub_id, people, ghosts, peak_at_least=max(0, room.presence[1])
+        )
+        seen = (presence.count, presence.peak)
+        if seen != room.presence:
+            room.presence = seen
+            value = {"count": presence.count, "peak": presence.peak}
+            await self.broker.publish(room.room_id, values={"watching": (presence.at_ms, value)})

@@ -1,0 +1,480 @@
+"""One room on one hub: follows it in Redis, and writes what arrived within a tick as one frame, the same bytes, to every member.
+
+All that changes what members are owed happens in the room's one task, so that a tick never comes between a jump and its snapshot.
+Passes over a big room are cut into slices, with a rotating start, so that Redis and joins are not stuck behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgpack
+from redis.exceptions import RedisError
+
+from realtime import protocol
+from realtime.broker import Broker, StoredRoom, channel_of, now_ms
+from realtime.connection import Connection
+from realtime.metrics import HubMetrics
+from realtime.protocol import CloseCode
+from realtime.pubsub import Subscription
+from realtime.room import Gap, Lost, Room
+from realtime.settings import HubSettings
+from realtime.tickets import Viewer
+
+log = logging.getLogger("flashroom.room")
+
+MODE_FULL: Final = {"hearts": "full", "presence": "full", "chat": "full", "chat_one_in": 1}
+MODE_PAUSED: Final = {"hearts": "paused", "presence": "paused", "chat": "paused", "chat_one_in": 1}
+PERSONAL_HEADS_MAX: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every room of a hub shares."""
+
+    broker: Broker
+    subscription: Subscription
+    settings: HubSettings
+    metrics: HubMetrics
+    reading: asyncio.Semaphore
+    """Bounds the rooms read from Redis at the same time after it was away."""
+
+
+class HubRoom:
+    """Members stand in an array; joining appends, leaving swaps with the last. `run` is the room's one task."""
+
+    def __init__(self, room_id: str, services: Services) -> None:
+        self.room_id = room_id
+        self.state: Room | None = None
+        self.members: list[Connection] = []
+        self.likes = 0
+        self.presence = (-1, 0)
+        self.likes_total = 0
+        self.is_paused = False
+        self.used_s = time.monotonic()
+        self.loaded = asyncio.Event()
+        self._services = services
+        self._stale = True
+        self._early: list[bytes] = []
+        self._early_lost = False
+        self._banned: frozenset[str] = frozenset()
+        self._personal_heads: dict[str, int] = {}
+        self._knows_all_heads = False
+        self._tabs: dict[str, list[Connection]] = {}
+        self._arriving: dict[str, list[Connection]] = {}
+        self._behind: set[Connection] = set()
+        self._ghosts = 0
+        self._start = 0
+        self._wake = asyncio.Event()
+        self._ticked = asyncio.Event()
+
+    # -- members
+
+    def add(self, connection: Connection) -> None:
+        viewer = connection.viewer
+        assert viewer is not None
+        assert connection.index < 0
+        connection.index = len(self.members)
+        connection.room = self
+        self.members.append(connection)
+        tabs = self._tabs.setdefault(viewer.viewer_id, [])
+        tabs.append(connection)
+        if len(tabs) == 1:
+            self._ghosts += viewer.ghost
+
+    def remove(self, connection: Connection) -> None:
+        """Nothing more for this one; does nothing when it is no member."""
+        if connection.index < 0:
+            return
+        last = self.members.pop()
+        if last is not connection:
+            self.members[connection.index] = last
+            last.index = connection.index
+        connection.index = -1
+        self._behind.discard(connection)
+        viewer = connection.viewer
+        assert viewer is not None
+        tabs = self._tabs[viewer.viewer_id]
+        tabs.remove(connection)
+        if not tabs:
+            del self._tabs[viewer.viewer_id]
+            self._ghosts -= viewer.ghost
+
+    def tabs_of(self, viewer_id: str) -> int:
+        return len(self._tabs.get(viewer_id, ()))
+
+    def is_banned(self, viewer_id: str) -> bool:
+        return viewer_id in self._banned
+
+    def people_and_ghosts(self) -> tuple[int, int]:
+        """Distinct viewers, not connections."""
+        return len(self._tabs) - self._ghosts, self._ghosts
+
+    @property
+    def is_unused(self) -> bool:
+        return not self.members and not self._arriving
+
+    # -- joining
+
+    def send_joined(
+        self, connection: Connection, epoch: str | None, offset: int | None, personal_offset: int
+    ) -> bool:
+        """The snapshot, or exactly what was missed; from here on the room's ticks follow. Gives `recovered`."""
+        viewer, state = connection.viewer, self.state
+        assert viewer is not None
+        assert state is not None
+        tail = state.joined(epoch, offset)
+        connection.send(
+            protocol.encode_joined(
+                tail,
+                room_id=self.room_id,
+                viewer_id=viewer.viewer_id,
+                server_time_ms=now_ms(),
+                personal_offset=personal_offset,
+                mode=MODE_PAUSED if self.is_paused else MODE_FULL,
+            )
+        )
+        return tail.recovered
+
+    def is_ahead(self, epoch: str | None, offset: int | None) -> bool:
+        return self.state is not None and self.state.is_ahead(epoch, offset)
+
+    async def catch_up_with(self, epoch: str | None, offset: int | None) -> None:
+        """Wait until this hub has sent what the viewer has already seen elsewhere; at most `ahead_timeout_s`."""
+        deadline_s = time.monotonic() + self._services.settings.ahead_timeout_s
+        while self.is_ahead(epoch, offset) and (left_s := deadline_s - time.monotonic()) > 0:
+            try:
+                await asyncio.wait_for(self._ticked.wait(), left_s)
+            except TimeoutError:
+                return
+
+    def enter(
+        self,
+        connection: Connection,
+        viewer: Viewer,
+        *,
+        epoch: str | None,
+        offset: int | None,
+        personal_after: int,
+        missed: list[tuple[int, bytes]],
+    ) -> bool:
+        """Make a connection a member: JOINED, then the personal messages it missed, then the room's ticks. Gives `recovered`."""
+        connection.viewer = viewer
+        self.add(connection)
+        connection.personal_offset = personal_after
+        recovered = self.send_joined(connection, epoch, offset, personal_after)
+        for number, packed in missed:
+            self._send_personal(connection, number, protocol.encode_personal(number, packed))
+        return recovered
+
+    def owes_no_personal(self, viewer_id: str, offset: int | None) -> bool:
+        """Whether it is known without asking Redis that nothing personal waits after `offset`."""
+        return self._knows_all_heads and self._personal_heads.get(viewer_id, 0) <= (offset or 0)
+
+    def personal_head(self, viewer_id: str) -> int:
+        return self._personal_heads.get(viewer_id, 0)
+
+    def expect(self, connection: Connection, viewer_id: str) -> None:
+        """From now on personal messages for this viewer are kept for a connection that has not joined yet."""
+        connection.early_personal = []
+        self._arriving.setdefault(viewer_id, []).append(connection)
+
+    def unexpect(self, connection: Connection, viewer_id: str) -> list[tuple[int, bytes]]:
+        """What was kept since `expect`."""
+        early, connection.early_personal = connection.early_personal, None
+        arriving = self._arriving[viewer_id]
+        arriving.remove(connection)
+        if not arriving:
+            del self._arriving[viewer_id]
+        return early or []
+
+    # -- what Redis says
+
+    def receive(self, payload: bytes) -> None:
+        """One message of the room's channel."""
+        if self._stale:
+            if len(self._early) < self._services.settings.early_messages_max:
+                self._early.append(payload)
+            else:
+                self._early.clear()
+                self._early_lost = True
+            return
+        try:
+            self._take(payload)
+        except Gap as gap:
+            log.warning("room %s: %s; reading it again", self.room_id, gap)
+            self.resync()
+
+    def resync(self) -> None:
+        """Read the room again: something was missed, or may have been."""
+        self._stale = True
+        self._wake.set()
+
+    def pause(self) -> None:
+        """Redis is away: viewers stay and are told that chat waits, until the room has been read again."""
+        if not self.is_paused:
+            self.is_paused = True
+            self._tell_mode()
+
+    def _tell_mode(self) -> None:
+        mode = MODE_PAUSED if self.is_paused else MODE_FULL
+        message = protocol.encode_notice("mode", **mode)
+        for connection in list(self.members):
+            connection.send(message)
+
+    def _take(self, payload: bytes) -> None:
+        """Raises Gap."""
+        message: list[Any] = msgpack.unpackb(payload, raw=True)
+        kind = message[0]
+        if kind == b"room":
+            self._take_room(*message[1:])
+        elif kind == b"personal":
+            self._take_personal(message[1].decode(), message[2], message[3])
+        elif kind == b"ban":
+            self._take_ban(message[1].decode(), banned=bool(message[2]))
+
+    def _take_room(self, epoch: bytes, first: int, events: list[bytes], values: list[bytes]) -> None:
+        state = self.state
+        assert state is not None
+        # An empty Lua table arrives as an empty map.
+        state.take_events(epoch.decode(), first, events or [])
+        self._services.metrics.events.inc(len(events))
+        for i in range(0, len(values), 3):
+            state.take_value(values[i].decode(), int(values[i + 1]), values[i + 2])
+        if state.has_waiting:
+            self._wake.set()
+
+    def _take_personal(self, viewer_id: str, offset: int, packed: bytes) -> None:
+        if len(self._personal_heads) >= PERSONAL_HEADS_MAX:
+            self._personal_heads.clear()
+            self._knows_all_heads = False
+        self._personal_heads[viewer_id] = max(offset, self._personal_heads.get(viewer_id, 0))
+        for connection in self._arriving.get(viewer_id, ()):
+            if connection.early_personal is not None:
+                connection.early_personal.append((offset, packed))
+        tabs = self._tabs.get(viewer_id)
+        if tabs:
+            message = protocol.encode_personal(offset, packed)
+            for connection in list(tabs):
+                self._send_personal(connection, offset, message)
+
+    def _send_personal(self, connection: Connection, offset: int, message: bytes) -> None:
+        # A message can come by the channel and by reading what was missed; it is written once.
+        if offset > connection.personal_offset:
+            connection.personal_offset = offset
+            connection.send(message)
+            self._services.metrics.personal.inc()
+
+    def _take_ban(self, viewer_id: str, *, banned: bool) -> None:
+        if not banned:
+            self._banned -= {viewer_id}
+            return
+        self._banned |= {viewer_id}
+        for connection in list(self._tabs.get(viewer_id, ())):
+            connection.close(CloseCode.BANNED, "banned")
+
+    # -- reading the room
+
+    async def _read(self) -> StoredRoom:
+        """The room from Redis, however long that takes; what is published meanwhile is kept in `_early`."""
+        failures = 0
+        while True:
+            self._early.clear()
+            self._early_lost = False
+            try:
+                await self._services.subscription.connected.wait()
+                if self.state is None:
+                    await self._services.subscription.subscribe(channel_of(self.room_id))
+                async with self._services.reading:
+                    return await self._services.broker.load(self.room_id)
+            except (RedisError, TimeoutError) as error:
+                failures += 1
+                log.warning("room %s can't be read: %s", self.room_id, error or type(error).__name__)
+                await asyncio.sleep(min(2.0, 0.1 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0))
+
+    async def _load(self) -> None:
+        while True:
+            stored = await self._read()
+            try:
+                jumps = self._continue_from(stored)
+            except Lost as lost:
+                log.warning("room %s: %s; beginning a new epoch", self.room_id, lost)
+                await self._renew_epoch()
+                continue
+            if jumps:
+                await self._send_jump()
+            try:
+                await self._send_missed_personal(stored.personal_heads)
+                self._take_early()
+            except (Gap, RedisError) as error:
+                log.warning("room %s: %s; reading it again", self.room_id, error)
+                await asyncio.sleep(0.05)
+                continue
+            break
+        if self.is_paused:
+            self.is_paused = False
+            self._tell_mode()
+        self.presence = (-1, self.presence[1])
+        self.loaded.set()
+
+    def _continue_from(self, stored: StoredRoom) -> bool:
+        """Take over what is stored. True if members must jump, because what they are owed is gone. Raises Lost."""
+        jumps = False
+        if self.state is None:
+            self.state = Room(stored.epoch, stored.offset)
+            self.state.restart(stored.epoch, stored.offset, stored.events)
+            self._personal_heads = stored.personal_heads
+            self._knows_all_heads = True
+        else:
+            self._services.metrics.resyncs.inc()
+            try:
+                self.state.take_stored(stored.epoch, stored.offset, stored.events)
+            except Lost:
+                raise
+            except Gap:
+                self.state.restart(stored.epoch, stored.offset, stored.events)
+                jumps = True
+        self._banned = stored.banned
+        for key, (version, packed) in stored.values.items():
+            self.state.take_value(key, version, packed)
+        if jumps or not self.loaded.is_set():
+            self.state.tick(now_ms())  # Snapshots carry all of it.
+        return jumps
+
+    async def _renew_epoch(self) -> None:
+        assert self.state is not None
+        try:
+            await self._services.broker.renew_epoch(self.room_id, self.state.epoch)
+        except RedisError as error:
+            log.warning("room %s: no new epoch yet: %s", self.room_id, error)
+            await asyncio.sleep(0.5)
+
+    def _take_early(self) -> None:
+        """What was published while the room was read. Raises Gap."""
+        if self._early_lost:
+            raise Gap("too much was published while it was read")
+        early, self._early = self._early, []
+        for payload in early:
+            self._take(payload)
+        self._stale = False
+
+    async def _send_missed_personal(self, heads: dict[str, int]) -> None:
+        """Personal messages for members that were published while nobody listened. Raises RedisError, and may then be repeated.
+
+        Until they are sent, `_stale` keeps later ones from overtaking them.
+        """
+        for viewer_id, head in heads.items():
+            known = self._personal_heads.get(viewer_id, 0)
+            if head > known and viewer_id in self._tabs:
+                missed = await self._services.broker.personal_after(self.room_id, viewer_id, known)
+                for offset, packed in missed.messages:
+                    self._take_personal(viewer_id, offset, packed)
+        self._personal_heads = heads
+        self._knows_all_heads = len(heads) < PERSONAL_HEADS_MAX
+
+    async def _send_jump(self) -> None:
+        for number, connection in enumerate(list(self.members), start=1):
+            if connection.index >= 0:
+                self._declare_jump(connection)
+            if number % self._services.settings.slice_connections == 0:
+                await asyncio.sleep(0)
+
+    # -- writing
+
+    async def run(self) -> None:
+        """Follow the room until cancelled."""
+        settings, metrics = self._services.settings, self._services.metrics
+        while True:
+            if self._stale:
+                await self._load()
+            assert self.state is not None
+            self._look_after_slow()
+            message = self.state.tick(now_ms())
+            pause_s = 0.0
+            if message is not None:
+                started_s = time.perf_counter()
+                await self._write_to_all(message)
+                pass_s = time.perf_counter() - started_s
+                metrics.tick_seconds.observe(pass_s)
+                # The next tick waits so long that writing stays below its share of the core.
+                share = settings.busy_share
+                pause_s = min(settings.tick_max_s, max(settings.tick_min_s, pass_s * (1 - share) / share))
+                await asyncio.sleep(pause_s)
+            if not self._stale and not self.state.has_waiting:
+                await self._wake.wait()
+            self._wake.clear()
+
+    async def _write_to_all(self, message: bytes) -> None:
+        self._ticked.set()
+        self._ticked = asyncio.Event()
+        shared = protocol.frame(message)
+        shared_json: bytes | None = None
+        members = list(self.members)
+        count = len(members)
+        if not count:
+            return
+        settings, metrics = self._services.settings, self._services.metrics
+        self._start = (self._start + settings.slice_connections) % count
+        members = members[self._start :] + members[: self._start]
+        skip_above = settings.skip_above_bytes
+        written = 0
+        for number, connection in enumerate(members, start=1):
+            if connection.index >= 0:
+                transport = connection.transport
+                if connection.behind_since_s or transport.get_write_buffer_size() > skip_above:
+                    self._skip(connection)
+                elif connection.is_json:
+                    if shared_json is None:
+                        shared_json = protocol.frame(protocol.as_json(message).encode(), text=True)
+                    transport.write(shared_json)
+                    written += 1
+                else:
+                    transport.write(shared)
+                    written += 1
+            if number % settings.slice_connections == 0:
+                await asyncio.sleep(0)
+        metrics.deliveries.inc(written)
+        metrics.ticks.inc()
+
+    def _skip(self, connection: Connection) -> None:
+        """Skip whole ticks for a reader that does not keep up: its backlog is the room's ring, not a copy."""
+        if not connection.behind_since_s:
+            connection.behind_since_s = time.monotonic()
+            self._behind.add(connection)
+        self._services.metrics.skipped.inc()
+
+    def nudge(self) -> None:
+        """Called a few times a second, so that slow readers are looked after in a quiet room too."""
+        if self._behind:
+            self._wake.set()
+
+    def _look_after_slow(self) -> None:
+        """Once drained a slow reader gets one snapshot and a declared jump; one that does not drain is closed."""
+        settings = self._services.settings
+        now_s = time.monotonic()
+        for connection in list(self._behind):
+            buffered = connection.transport.get_write_buffer_size()
+            if buffered > settings.close_above_bytes or (
+                buffered and now_s - connection.behind_since_s > settings.behind_close_s
+            ):
+                connection.close(CloseCode.TOO_SLOW, "too slow")
+            elif buffered == 0:
+                self._behind.discard(connection)
+                connection.behind_since_s = 0.0
+                self._declare_jump(connection)
+
+    def _declare_jump(self, connection: Connection) -> None:
+        """Tell one member that something was left out, and begin again from a snapshot."""
+        if connection.transport.get_write_buffer_size() > self._services.settings.skip_above_bytes:
+            self._skip(connection)
+        elif not connection.behind_since_s:
+            viewer = connection.viewer
+            assert viewer is not None
+            self._services.metrics.jumps.inc()
+            connection.send(protocol.encode_notice("jump"))
+            self.send_joined(connection, None, None, self.personal_head(viewer.viewer_id))
