@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { announce } from "../shared/announce";
 import { api, Problem } from "../shared/api";
 import { formatMoney } from "../shared/money";
-import { heartbeat } from "../shared/clock";
+import { formatRemaining, heartbeat } from "../shared/clock";
 import { RoomConnection, wakeWithPage } from "../shared/connection";
 import { currentSale, RoomStore } from "../shared/room-store";
 import type { Me, Product, RoomPage, SaleValue, TicketAnswer, ViewerIdentity } from "../shared/types";
@@ -166,6 +166,7 @@ export class RoomSession {
     if (attempt.decision?.decision === "granted") {
       this.setQuantity(sale.sale_id, 1);
       this.panel.value = { kind: "checkout", holdId: attempt.decision.hold_id };
+      announce(`${w("hold_clock")} ${formatRemaining(attempt.decision.expires_at_ms - this.store.serverNow())}`, "assertive");
     } else {
       announce(this.lastRefusal(sale.sale_id) ?? w("buy_checking"), "assertive");
     }
