@@ -36,6 +36,7 @@ class Settings:
     web_port: int
     hub_port: int
     media_port: int
+    worker_port: int  # 0: no metrics page of the worker
     hub_processes: int
     ghosts: int
     secret: bytes = field(repr=False)
@@ -52,6 +53,11 @@ class Settings:
     def web_url(self) -> str:
         """Where browsers find the pages, without a slash at the end."""
         return self.public_web_url or f"http://{_reachable(self.host)}:{self.web_port}"
+
+    @property
+    def local_web_url(self) -> str:
+        """Where other processes of this machine find `web`, whatever stands in front of it."""
+        return f"http://{_reachable(self.host)}:{self.web_port}"
 
     @property
     def hub_url(self) -> str:
@@ -81,6 +87,7 @@ class Settings:
             web_port=reader.integer("FLASHROOM_WEB_PORT", 8000, 1, 65535),
             hub_port=reader.integer("FLASHROOM_HUB_PORT", 8001, 1, 65535),
             media_port=reader.integer("FLASHROOM_MEDIA_PORT", 8002, 1, 65535),
+            worker_port=reader.integer("FLASHROOM_WORKER_PORT", 0, 0, 65535),
             hub_processes=reader.integer("FLASHROOM_HUB_PROCESSES", 2, 1, 64),
             ghosts=reader.integer("FLASHROOM_GHOSTS", 50, 0, 5000),
             secret=reader.secret(env, data_dir),

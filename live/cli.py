@@ -1,0 +1,84 @@
+"""The command line: `flashroom ROLE`. Each role is one process of the show, or one task to its end.
+
+Exit codes: 0 done or stopped in order, 1 could not start or a check failed, 2 wrong use or wrong settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from live import logs
+from live.processes import CannotStart
+from live.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One word of the command line: `function` is `module:name` and is given the settings; loaded when asked for, to start fast."""
+
+    function: str
+    help: str
+    is_service: bool = False
+
+
+ROLES: Final = {
+    "dev": Role("live.dev:run", "bring up the whole show with a sample room, and print its links"),
+    "redis": Role(
+        "live.redis_server:run", "run the bundled redis-server for this data folder", is_service=True
+    ),
+    "web": Role("live.web_process:run", "serve pages, HTTP API, checkout and webhooks", is_service=True),
+    "hub": Role("live.hub_process:run", "serve viewers' WebSockets", is_service=True),
+    "worker": Role(
+        "live.worker:run", "run timers, relay, payments' inbox and reconciliation", is_service=True
+    ),
+    "ghosts": Role("live.ghosts:run", "send a simulated audience into the sample room", is_service=True),
+    "migrate": Role("live.tasks:migrate", "bring the database's tables up to date"),
+    "seed": Role("live.tasks:seed", "put the sample catalogue, room and accounts in, once"),
+    "doctor": Role("live.doctor:run", "check settings, Redis, tables, ports and every invariant"),
+    "reset": Role("live.tasks:reset", "forget all data of the development show"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """What `flashroom --help` shows."""
+    built = argparse.ArgumentParser(
+        prog="flashroom",
+        description="Self-hosted live-stream commerce.",
+        epilog="Settings come from the environment (FLASHROOM_...); with none set, everything runs on this machine under .data.",
+    )
+    roles = built.add_subparsers(dest="role", metavar="ROLE", required=True)
+    for name, role in ROLES.items():
+        roles.add_parser(name, help=role.help, description=role.help)
+    return built
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one role; gives the exit code. What a person can put right is said in plain words, without a traceback."""
+    name = parser().parse_args(arguments).role
+    role = ROLES[name]
+    logs.set_up(name)
+    try:
+        settings = Settings.read()
+        module, function = role.function.split(":")
+        answer = getattr(importlib.import_module(module), function)(settings)
+    except SettingsError as error:
+        print(f"flashroom {name}: the settings can't be used:", file=sys.stderr)
+        for mistake in error.mistakes:
+            print(f"  {mistake}", file=sys.stderr)
+        return 2
+    except CannotStart as error:
+        print(f"flashroom {name}: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0 if role.is_service else 130
+    return int(answer or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

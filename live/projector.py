@@ -1,0 +1,255 @@
+"""What viewers see of commerce: its events, sales and stock numbers, turned into the room's events, values and personal messages.
+
+The one place that knows both commerce's words and the wire's (realtime/PROTOCOL.md). Everything here may be done twice: values
+carry the version of what they show, events and personal messages are published once per outbox event.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from commerce import orders, sale_rows
+from commerce.database import Database
+from commerce.errors import Unavailable
+from commerce.hot_ledger import EPOCH_SHIFT, HotLedger, SoftHold, StockNumbers
+from commerce.outbox import OutboxEvent
+from commerce.sale_rules import OCCUPYING, Sale
+from realtime.broker import Broker, BrokerUnavailable
+from realtime.protocol import CommandError, Event, Value
+
+log = logging.getLogger("flashroom.projector")
+
+PRIVATE_STATES: Final = ("draft", "ready")
+"""What a seller still edits is nobody else's business; pages forget a sale that goes back to these."""
+FINISHED_SALES_SHOWN: Final = 20
+MAX_ACTIVE_SALES: Final = 500
+ORDER_STATES: Final[Mapping[str, str]] = {
+    "order_placed": "placed",
+    "order_paid": "paid",
+    "order_expired": "expired",
+    "order_cancelled": "cancelled",
+    "order_refunded": "refunded",
+}
+PUBLISH_ERRORS: Final = (BrokerUnavailable, RedisError, CommandError, OSError)
+_SALE_FIELDS: Final = (
+    "sale_id",
+    "product_id",
+    "variant_id",
+    "round",
+    "state",
+    "state_reason",
+    "price_minor",
+    "list_price_minor",
+    "currency",
+    "quota",
+    "limit_per_buyer",
+    "hold_ms",
+    "rule",
+    "seed_hash",
+    "terms_hash",
+    "opens_at_ms",
+    "closes_at_ms",
+    "extendable_ms",
+    "extended",
+)
+
+
+def sale_value(sale: Sale) -> dict[str, Any]:
+    """The `sale:ID` value: the terms and state that everyone may see."""
+    return {name: getattr(sale, name) for name in _SALE_FIELDS}
+
+
+def masked_name(name: str) -> str:
+    """A buyer's name for the ticker: first and last character, nothing in between."""
+    characters = name.strip()
+    if not characters:
+        return "***"
+    return f"{characters[0]}***{characters[-1] if len(characters) > 2 else ''}"
+
+
+def sale_values(sale: Sale, numbers: StockNumbers | None) -> dict[str, Value]:
+    """Values of one sale. A sale that is private is gone for viewers, until a higher version shows it."""
+    if sale.state in PRIVATE_STATES:
+        return {f"sale:{sale.sale_id}": (sale.version, None)}
+    values: dict[str, Value] = {f"sale:{sale.sale_id}": (sale.version, sale_value(sale))}
+    if numbers is not None:
+        values |= stock_values(numbers)
+    elif sale.state not in OCCUPYING:
+        values[f"stock:{sale.sale_id}"] = final_stock(sale)
+    return values
+
+
+def stock_values(numbers: StockNumbers) -> dict[str, Value]:
+    """The `stock:ID` value under its ordered version."""
+    return {f"stock:{numbers.sale_id}": (numbers.value_version, numbers.as_value())}
+
+
+def final_stock(sale: Sale) -> Value:
+    """The numbers of a sale that Redis has forgotten because it is over: what SQL says, newer than all that Redis said of this epoch."""
+    version = (sale.epoch + 1) * EPOCH_SHIFT - 2**30 + sale.version
+    return version, {
+        "sale_id": sale.sale_id,
+        "quota": sale.capacity,
+        "available": sale.base,
+        "held": sale.reserved,
+        "sold": sale.sold,
+        "waiting": 0,
+        "next_hold_ends_at_ms": None,
+        "epoch": sale.epoch,
+        "seq": 0,
+    }
+
+
+def ticker_event(payload: Mapping[str, Any]) -> Event:
+    """The `order` event of a paid order: who (masked) bought what."""
+    data = {
+        "name": masked_name(str(payload["buyer_name"])),
+        "product_id": payload["product_id"],
+        "quantity": payload["quantity"],
+        "at_ms": payload["at_ms"],
+    }
+    return "order", {**data, "ghost": True} if payload.get("ghost") else data
+
+
+class Projector:
+    """Publishes for web, hub and worker alike. The `publish_` methods never fail their caller: the worker repeats all values every 2 s."""
+
+    def __init__(self, database: Database, hot_ledger: HotLedger, broker: Broker) -> None:
+        self._database = database
+        self._hot_ledger = hot_ledger
+        self._broker = broker
+
+    async def publish_sale(self, sale: Sale) -> None:
+        """Show a sale as it was just committed, with its stock as Redis has it."""
+        await self._try(sale.room_id, sale_values(sale, await self._numbers(sale)))
+
+    async def publish_numbers(self, room_id: str, numbers: StockNumbers) -> None:
+        """Show a sale's stock; what HoldDesk calls after each batch."""
+        await publish_numbers(self._broker, room_id, numbers)
+
+    async def publish_orders(self, room_id: str) -> None:
+        """Show how many orders of people were placed and paid."""
+        await self._try(room_id, await self._order_values(room_id))
+
+    async def publish_room(self, room_id: str) -> int:
+        """Show everything commerce knows of a room: active sales, the last finished ones, orders. Gives the number of values.
+
+        With unchanged versions nothing is sent to anybody; an emptied Redis is filled again. Raises BrokerUnavailable, RedisError.
+        """
+        async with self._database.read() as c:
+            recent, _ = await sale_rows.list_for_room(c, room_id, limit=FINISHED_SALES_SHOWN)
+            active = await sale_rows.list_in_states(c, OCCUPYING, MAX_ACTIVE_SALES)
+        shown = {sale.sale_id: sale for sale in (*active, *recent) if sale.room_id == room_id}
+        values = await self._order_values(room_id)
+        for sale in shown.values():
+            if sale.state not in PRIVATE_STATES:
+                values |= sale_values(sale, await self._numbers(sale))
+        await self._broker.publish(room_id, values=values)
+        return len(values)
+
+    async def forget_old_sales(self, room_id: str) -> int:
+        """Take sales that are no longer among those shown out of the room's values, so that a join stays small."""
+        async with self._database.read() as c:
+            recent, _ = await sale_rows.list_for_room(c, room_id, limit=FINISHED_SALES_SHOWN)
+            active = await sale_rows.list_in_states(c, OCCUPYING, MAX_ACTIVE_SALES)
+        kept = {sale.sale_id for sale in (*recent, *active)}
+        gone: dict[str, Value] = {
+            key: (version + 1, None)
+            for key, (version, _) in (await self._broker.values(room_id)).items()
+            if key.startswith(("sale:", "stock:")) and key.partition(":")[2] not in kept
+        }
+        if gone:
+            await self._broker.publish(room_id, values=gone)
+        return len(gone)
+
+    async def tell_expired(self, room_id: str, sale_id: str, hold: SoftHold, at_ms: int) -> None:
+        """Tell a buyer that a hold ended unbought."""
+        await self._broker.publish_personal(
+            room_id,
+            hold.buyer_id,
+            "hold_expired",
+            {"hold_id": hold.hold_id, "sale_id": sale_id, "at_ms": at_ms},
+            once=f"expired:{hold.hold_id}",
+        )
+
+    async def deliver(self, event: OutboxEvent) -> None:
+        """Publish one outbox event; raises when Redis or SQL does not answer, and may then be called again."""
+        once = f"outbox:{event.outbox_id}"
+        if event.type == "sale_changed":
+            await self._deliver_sale(event.payload, once)
+        elif event.type in ORDER_STATES:
+            await self._deliver_order(event.type, event.payload, once)
+        else:
+            log.debug("outbox event %s is for nobody in the room", event.type)
+
+    async def _deliver_sale(self, payload: Mapping[str, Any], once: str) -> None:
+        async with self._database.read() as c:
+            sale = await sale_rows.get(c, payload["sale_id"])
+        events: list[Event] = []
+        if payload["state"] not in PRIVATE_STATES or payload.get("action") in ("disarm", "abort"):
+            told = {
+                name: payload[name] for name in ("sale_id", "state", "reason", "at_ms") if payload.get(name)
+            }
+            events.append(("sale", told))
+        values = sale_values(sale, await self._numbers(sale))
+        await self._broker.publish(sale.room_id, events=events, values=values, once=once)
+
+    async def _deliver_order(self, type_: str, payload: Mapping[str, Any], once: str) -> None:
+        room_id = payload["room_id"]
+        async with self._database.read() as c:
+            order = await orders.get(c, payload["order_id"])
+        await self._broker.publish_personal(
+            room_id,
+            payload["buyer_id"],
+            "order",
+            {
+                "order_id": order.order_id,
+                "order_number": order.order_number,
+                "state": ORDER_STATES[type_],
+                "sale_id": order.sale_id,
+                "hold_id": order.hold_id,
+            },
+            once=once,
+        )
+        events = [ticker_event(payload)] if type_ == "order_paid" else []
+        values = await self._order_values(room_id)
+        async with self._database.read() as c:
+            sale = await sale_rows.get(c, order.sale_id)
+        values |= sale_values(sale, await self._numbers(sale))
+        await self._broker.publish(room_id, events=events, values=values, once=once)
+
+    async def _order_values(self, room_id: str) -> dict[str, Value]:
+        async with self._database.read() as c:
+            counts = await orders.counts(c, room_id)
+        placed, paid = counts["placed"], counts["paid"]
+        # Both only ever grow, so their sum is a version.
+        return {"orders": (placed + paid, {"placed": placed, "paid": paid})}
+
+    async def _numbers(self, sale: Sale) -> StockNumbers | None:
+        if sale.state in PRIVATE_STATES:
+            return None
+        try:
+            return await self._hot_ledger.numbers(sale.room_id, sale.sale_id)
+        except Unavailable:
+            return None
+
+    async def _try(self, room_id: str, values: Mapping[str, Value]) -> None:
+        try:
+            await self._broker.publish(room_id, values=values)
+        except PUBLISH_ERRORS as error:
+            log.warning("room %s was not told at once: %s", room_id, error)
+
+
+async def publish_numbers(broker: Broker, room_id: str, numbers: StockNumbers) -> None:
+    """Show a sale's stock, without SQL (the hub has none). Never fails its caller; the worker repeats the numbers within 2 s."""
+    try:
+        await broker.publish(room_id, values=stock_values(numbers))
+    except PUBLISH_ERRORS as error:
+        log.warning("stock of %s was not told at once: %s", numbers.sale_id, error)
+
+
+__all__ = ["Projector", "masked_name", "publish_numbers", "sale_value"]

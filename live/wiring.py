@@ -1,0 +1,79 @@
+"""The composition root of a process that uses both SQL and Redis: web and worker build their parts here, once, in one way."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from commerce.payments.cashier import Cashier
+from redis.asyncio import Redis
+
+from commerce import hot_ledger
+from commerce.checkout import Checkout
+from commerce.clock import wall_clock_ms
+from commerce.database import Database, create_database
+from commerce.hot_ledger import HotLedger
+from commerce.payments.provider import Provider
+from commerce.payments.sandbox import Sandbox
+from commerce.sales import SaleDesk
+from live import processes
+from live.projector import Projector
+from live.settings import Settings
+from realtime.broker import Broker
+
+ID_BYTES: Final = 10
+
+
+def new_id(prefix: str) -> str:
+    """`sl_k3j...`: 80 random bits in lower-case base 32, so that ids can't be guessed and survive being read aloud."""
+    return f"{prefix}_{base64.b32encode(secrets.token_bytes(ID_BYTES)).decode().lower()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The parts of one process. All of them end with the `connected` block."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    hot_ledger: HotLedger
+    broker: Broker
+    projector: Projector
+    sale_desk: SaleDesk
+    checkout: Checkout
+    sandbox: Sandbox
+    providers: Mapping[str, Provider]
+    cashier: Cashier
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Wiring]:
+    """Open SQL and Redis, build the parts, close all at the end. Raises CannotStart when Redis stays silent for 30 s."""
+    await processes.wait_for_redis(settings.redis_url)
+    async with AsyncExitStack() as stack:
+        database = create_database(settings.database_url)
+        stack.push_async_callback(database.aclose)
+        redis = hot_ledger.connect_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        ledger = HotLedger(redis)
+        broker = await Broker.connect(settings.redis_url)
+        stack.push_async_callback(broker.aclose)
+        sandbox = Sandbox(database, settings.key("sandbox webhook"), wall_clock_ms)
+        providers: dict[str, Provider] = {"sandbox": sandbox}
+        yield Wiring(
+            settings=settings,
+            database=database,
+            redis=redis,
+            hot_ledger=ledger,
+            broker=broker,
+            projector=Projector(database, ledger, broker),
+            sale_desk=SaleDesk(database, ledger, wall_clock_ms, new_id),
+            checkout=Checkout(database, ledger, settings.key("hold token"), wall_clock_ms, new_id),
+            sandbox=sandbox,
+            providers=providers,
+            cashier=Cashier(database, ledger, providers, wall_clock_ms, new_id),
+        )

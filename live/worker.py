@@ -1,0 +1,203 @@
+"""`flashroom worker`: everything that happens without anybody asking. Each job may run twice, or in several workers at once.
+
+Correctness never rests on which worker runs: SQL's compare-and-sets and the versions of what is published decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+import httpx
+from sqlalchemy import select
+
+from commerce import idempotency, invariants, outbox, reconciliation
+from commerce.clock import wall_clock_ms
+from commerce.schema import outbox as outbox_table
+from live import metrics, processes, rooms
+from live.jobs import Job, run_jobs
+from live.metrics import WorkerMetrics
+from live.processes import CannotStart
+from live.settings import Settings
+from live.wiring import Wiring, connected
+
+log = logging.getLogger("flashroom.worker")
+
+LIMIT: Final = 100
+WEBHOOK_TIMEOUT_S: Final = 5.0
+MAX_LOGGED_VIOLATIONS: Final = 20
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM. Raises CannotStart when Redis stays silent or the tables are missing."""
+    processes.run_until_stopped(lambda stop: serve(settings, stop))
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """All jobs until `stop`, with /healthz, /readyz and /metrics on FLASHROOM_WORKER_PORT where it is set."""
+    numbers = WorkerMetrics()
+    async with AsyncExitStack() as stack:
+        show = await stack.enter_async_context(connected(settings))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, trust_env=False, follow_redirects=False)
+        )
+        if settings.worker_port:
+            await _serve_metrics(settings, numbers, stack)
+        log.info("worker is at work")
+        await run_jobs(Worker(show, client, numbers).jobs(), stop, numbers)
+
+
+async def _serve_metrics(settings: Settings, numbers: WorkerMetrics, stack: AsyncExitStack) -> None:
+    pages = {
+        "/healthz": lambda: (200, b"ok\n"),
+        "/readyz": lambda: (200, b"ready\n"),
+        "/metrics": lambda: (200, numbers.text()),
+    }
+    try:
+        server = await metrics.serve(settings.host, settings.worker_port, pages)
+    except OSError as error:
+        raise CannotStart(
+            f"Port {settings.worker_port} is taken ({error.strerror}): set FLASHROOM_WORKER_PORT to another, or to 0 for none."
+        ) from None
+    stack.callback(server.close)
+
+
+class Worker:
+    """The jobs, each one bounded piece of work per call that gives how many things it dealt with."""
+
+    def __init__(
+        self,
+        show: Wiring,
+        client: httpx.AsyncClient,
+        numbers: WorkerMetrics,
+        clock_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        self._show = show
+        self._client = client
+        self._numbers = numbers
+        self._clock_ms = clock_ms
+        self._alarmed: frozenset[str] = frozenset()
+
+    def jobs(self) -> list[Job]:
+        """What runs how often. Short intervals belong to jobs that look with one indexed read and mostly find nothing."""
+        cashier = self._show.cashier
+        return [
+            Job("heartbeat", processes.HEARTBEAT_INTERVAL_S, self.beat),
+            Job("timers", 0.2, self.run_timers),
+            Job("relay", 0.1, self.relay, again_at=LIMIT),
+            Job("sweep", 0.5, self.sweep),
+            Job("log", 0.3, self.persist_logs, again_at=LIMIT),
+            Job("inbox", 0.25, _counted(cashier.process_inbox), again_at=LIMIT),
+            Job("polls", 1.0, _counted(cashier.poll_open_attempts)),
+            Job("let go", 0.5, _counted(cashier.let_go), again_at=LIMIT),
+            Job("refunds", 1.0, _counted(cashier.process_refunds)),
+            Job("webhooks", 0.3, self.deliver_webhooks),
+            Job("reconcile", 1.0, self.reconcile),
+            Job("values", 2.0, self.publish_values),
+            Job("invariants", 60.0, self.check_invariants, timeout_s=60.0),
+            Job("tidy", 60.0, self.tidy, timeout_s=60.0),
+        ]
+
+    async def beat(self) -> int:
+        """Say in Redis that a worker is there."""
+        await processes.beat(self._show.redis, "worker", self._clock_ms())
+        return 1
+
+    async def run_timers(self) -> int:
+        """Open, close, settle and publish sales whose time has come, and show it at once."""
+        changed = await self._show.sale_desk.tick(self._clock_ms())
+        for sale in changed:
+            await self._show.projector.publish_sale(sale)
+        return len(changed)
+
+    async def relay(self) -> int:
+        """Hand outbox events to the rooms. A relay takes a lease, which is a write: with nothing waiting none is made."""
+        async with self._show.database.read() as c:
+            waiting = select(outbox_table.c.outbox_id).where(outbox_table.c.sent_at_ms.is_(None)).limit(1)
+            if (await c.execute(waiting)).first() is None:
+                return 0
+        return await outbox.relay(
+            self._show.database, self._show.projector.deliver, LIMIT, clock_ms=self._clock_ms
+        )
+
+    async def sweep(self) -> int:
+        """Free soft holds past their grace, and tell their buyers."""
+        swept = await reconciliation.sweep(self._show.database, self._show.hot_ledger)
+        for one in swept:
+            await self._show.projector.publish_numbers(one.room_id, one.numbers)
+            for hold in one.expired:
+                await self._show.projector.tell_expired(one.room_id, one.sale_id, hold, self._clock_ms())
+        return sum(len(one.expired) for one in swept)
+
+    async def persist_logs(self) -> int:
+        """Move the allocation log's new lines from Redis into SQL."""
+        return await reconciliation.persist_logs(self._show.database, self._show.hot_ledger)
+
+    async def deliver_webhooks(self) -> int:
+        """Play the sandbox provider's webhook sender, over real HTTP against our own web process."""
+        url = f"{self._show.settings.local_web_url}/api/webhooks/sandbox"
+
+        async def post(headers: dict[str, str], body: bytes) -> int:
+            try:
+                answer = await self._client.post(url, content=body, headers=headers)
+            except httpx.HTTPError as error:
+                raise OSError(str(error)) from error
+            return answer.status_code
+
+        return await self._show.sandbox.deliver_due(post)
+
+    async def reconcile(self) -> int:
+        """Bring the hot ledger to what SQL says; a sale that Redis has forgotten begins its next epoch."""
+        found = await reconciliation.reconcile(self._show.database, self._show.hot_ledger, self._clock_ms)
+        for one in found:
+            if one.rebuilt:
+                self._numbers.rebuilds.inc()
+            await self._show.projector.publish_numbers(one.room_id, one.numbers)
+        return len(found)
+
+    async def publish_values(self) -> int:
+        """Publish every current value of every room again: nothing is sent when nothing changed, an emptied Redis is filled."""
+        async with self._show.database.read() as c:
+            found = await rooms.list_all(c)
+        for room in found:
+            await self._show.broker.publish(room.room_id, values=room.values())
+            await self._show.projector.publish_room(room.room_id)
+        return len(found)
+
+    async def check_invariants(self) -> int:
+        """Count violations per invariant; each newly broken one is an alarm in the log, a lasting one is told once."""
+        async with self._show.database.read() as c:
+            violations = await invariants.check(c, self._clock_ms())
+        counts = Counter(violation.name for violation in violations)
+        for invariant in invariants.INVARIANTS:
+            self._numbers.violations.labels(invariant.name).set(counts[invariant.name])
+        for violation in violations[:MAX_LOGGED_VIOLATIONS]:
+            if violation.name not in self._alarmed:
+                log.error(
+                    "ALARM: %s does not hold: %s",
+                    violation.name,
+                    violation.meaning,
+                    extra={"row": violation.row},
+                )
+        self._alarmed = frozenset(counts)
+        return len(violations)
+
+    async def tidy(self) -> int:
+        """Forget what has had its time: sent events, old idempotency keys, finished sales in Redis and in the rooms' values."""
+        now_ms = self._clock_ms()
+        async with self._show.database.begin() as c:
+            done = await outbox.forget_sent(c, now_ms) + await idempotency.forget_old(c, now_ms)
+        done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
+        async with self._show.database.read() as c:
+            found = await rooms.list_all(c)
+        for room in found:
+            done += await self._show.projector.forget_old_sales(room.room_id)
+        return done
+
+
+def _counted(work: Callable[[int], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
+    return lambda: work(LIMIT)
