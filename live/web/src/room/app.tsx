@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
 import { Sheet } from "../shared/sheet";
@@ -105,6 +105,15 @@ function Panels() {
   const close = (): void => {
     session.panel.value = null;
   };
+  const isOpen = panel !== null;
+  const wasOpen = useRef(false);
+  useEffect(() => {
+    // A dialog gives focus back by itself, but not to a Buy button that was disabled while it asked.
+    if (wasOpen.current && !isOpen && document.activeElement === document.body) {
+      document.querySelector<HTMLElement>(".hero [data-testid=buy]:enabled, .hero-picture")?.focus();
+    }
+    wasOpen.current = isOpen;
+  }, [isOpen]);
   switch (panel?.kind) {
     case undefined:
       return null;
