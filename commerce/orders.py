@@ -32,6 +32,10 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
 
 STATES: Final = ("placed", "paid", "fulfilled", "refunded", "cancelled", "expired")
 MAX_QUERY_CHARACTERS: Final = 80
+_EVENT_NAMES: Final = (
+    *("order_id", "order_number", "room_id", "buyer_id", "buyer_name", "sale_id", "hold_id", "product_id"),
+    *("variant_id", "quantity", "total_minor", "currency", "ghost"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,11 @@ def next_state(state: str, action: str) -> str:
             allowed_in=allowed,
         )
     return found
+
+
+def event_payload(order: Order, at_ms: int, **more: Any) -> dict[str, Any]:
+    """What every order event carries (JSON): who, what, how many; no address."""
+    return {name: getattr(order, name) for name in _EVENT_NAMES} | {"at_ms": at_ms} | more
 
 
 def _orders() -> Select[Any]:

@@ -149,3 +149,11 @@ async def used_quota(c: AsyncConnection, sale_id: str, buyer_id: str) -> int:
         buyer_quota.c.sale_id == sale_id, buyer_quota.c.buyer_id == buyer_id
     )
     return int((await c.execute(query)).scalar_one_or_none() or 0)
+
+
+async def quota_limit(c: AsyncConnection, sale_id: str, buyer_id: str) -> int:
+    """The limit a buyer had when they first bound a hold of this sale; 0 when they never did."""
+    query = select(buyer_quota.c.limit_units).where(
+        buyer_quota.c.sale_id == sale_id, buyer_quota.c.buyer_id == buyer_id
+    )
+    return int((await c.execute(query)).scalar_one_or_none() or 0)

@@ -1,0 +1,85 @@
+"""What every payment provider can do, and the few answers it can give. "unknown" is an answer: it keeps the unit held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+OUTCOMES: Final = ("succeeded", "declined", "pending", "unknown", "closed", "not_found")
+"""succeeded: captured · declined: no money, final for this attempt · pending: will be told later · unknown: no answer came ·
+closed: cancelled, can never become money any more · not_found: never heard of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPayment:
+    """What is asked for. `attempt_id` is our reference and makes the call idempotent; `method` never reaches our database."""
+
+    attempt_id: str
+    order_id: str
+    amount_minor: int
+    currency: str
+    method: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentAnswer:
+    """One of OUTCOMES, with the captured amount when it succeeded."""
+
+    outcome: str
+    provider_ref: str | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundAnswer:
+    """`state` is succeeded, pending or failed."""
+
+    state: str
+    provider_ref: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEvent:
+    """A verified message: its id for deduplication, and what it says about one attempt."""
+
+    event_id: str
+    type: str
+    attempt_id: str
+    answer: PaymentAnswer
+
+
+class Provider(Protocol):
+    """Each call may raise Unavailable (nobody answered: the outcome is unknown) and is safe to repeat with the same reference."""
+
+    @property
+    def name(self) -> str: ...
+
+    def check_method(self, method: Mapping[str, Any]) -> str:
+        """The last four digits, for the receipt; raises Invalid when this can never be a means of payment."""
+        ...
+
+    async def create(self, payment: NewPayment) -> PaymentAnswer: ...
+
+    async def capture(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer: ...
+
+    async def cancel(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
+        """Close it for ever, also when it was never created; answers `succeeded` when the money had already come."""
+        ...
+
+    async def query(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer: ...
+
+    async def refund(
+        self, refund_id: str, attempt_id: str, amount_minor: int, currency: str
+    ) -> RefundAnswer: ...
+
+    def verify_webhook(self, headers: Mapping[str, str], body: bytes, now_ms: int) -> WebhookEvent:
+        """Check signature and age; raises Refused("bad_signature") or Invalid("bad_webhook"). Header names are lower case."""
+        ...
+
+    def read_webhook(self, body: bytes) -> WebhookEvent:
+        """Read a message that was verified when it came."""
+        ...
