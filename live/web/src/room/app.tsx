@@ -110,7 +110,8 @@ function Panels() {
   useEffect(() => {
     // A dialog gives focus back by itself, but not to a Buy button that was disabled while it asked.
     if (wasOpen.current && !isOpen && document.activeElement === document.body) {
-      document.querySelector<HTMLElement>(".hero [data-testid=buy]:enabled, .hero-picture")?.focus();
+      const card = document.querySelector(".hero");
+      (card?.querySelector<HTMLElement>("[data-testid=buy]:enabled") ?? card?.querySelector<HTMLElement>(".hero-picture"))?.focus();
     }
     wasOpen.current = isOpen;
   }, [isOpen]);

@@ -14,7 +14,7 @@ import { useSession } from "./context";
 import type { PayResult } from "./my-things";
 import { Picture } from "./picture";
 import { explainFinalFailure } from "./reasons";
-import { w, words } from "./words";
+import { type RoomWord, w, words } from "./words";
 
 const SLOW_MS = 2_000;
 const FORM_ID = "checkout-form";
@@ -209,7 +209,7 @@ function outcomeText(result: PayResult): string {
       return w("declined", { reason: words.has(word) ? w(word) : "" });
     }
     case "failed":
-      return result.code === "network" ? w("pay_failed_network") : w("pay_failed", { code: result.code });
+      return words.has(`pay_failed_${result.code}`) ? w(`pay_failed_${result.code}` as RoomWord) : w("pay_failed", { code: result.code });
   }
 }
 

@@ -158,6 +158,18 @@ describe("paying", () => {
     vi.useRealTimers();
   });
 
+  it("that is already under way elsewhere waits for its outcome", async () => {
+    vi.useFakeTimers();
+    const { things } = await granted();
+    answers = [json(order(), 201), json({ code: "payment_in_progress", status: 409 }, 409), json(order("paid"))];
+    expect(await things.pay("hd_1", DETAILS, "4242424242424242")).toMatchObject({ result: "confirming" });
+    expect(things.payments.value.get("hd_1")).toBe("confirming");
+    await vi.runAllTimersAsync();
+    expect(things.payments.value.size).toBe(0);
+    expect(things.unitsOf("sl_1")).toEqual({ held: 0, bought: 1 });
+    vi.useRealTimers();
+  });
+
   it("for a hold that has ended says so for good and drops it", async () => {
     const { things } = await granted();
     answers = [json({ code: "hold_expired", status: 409, title: "x" }, 409)];

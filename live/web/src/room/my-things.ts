@@ -165,6 +165,14 @@ export class MyThings {
       return { result: "confirming", order: answer.order };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      const order = this.orderOfHold(holdId);
+      if (order && error.code === "payment_in_progress") {
+        // An attempt of before (another tab, a reload) still waits for the provider: so do we.
+        isConfirming = true;
+        void this.confirm(order);
+        return { result: "confirming", order };
+      }
+      if (error.code === "order_state") void this.refresh();
       const isFinal = FINAL_ORDER_CODES.has(error.code);
       if (isFinal) this.dropHold(holdId);
       return { result: "failed", code: error.code, isFinal };
