@@ -1,0 +1,389 @@
+"""What travels over the HTTP API: strict models, every text and number bounded. Money is integer minor units, times are UTC ms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_MINOR = 10**12
+
+
+def _printable(text: str) -> str:
+    if any(ord(character) < 32 and character not in "\n\t" for character in text) or "\x7f" in text:
+        raise ValueError("must not hold control characters")
+    return text
+
+
+def _line(most: int, least: int = 1) -> StringConstraints:
+    return StringConstraints(min_length=least, max_length=most, strip_whitespace=True)
+
+
+_clean = AfterValidator(_printable)
+Name = Annotated[str, _line(24), _clean]
+Reason = Annotated[str, _line(200), _clean]
+Line40 = Annotated[str, _line(40), _clean]
+Line60 = Annotated[str, _line(60), _clean]
+Line100 = Annotated[str, _line(100), _clean]
+Line200 = Annotated[str, _line(200), _clean]
+OptionalLine200 = Annotated[str, _line(200, 0), _clean]
+Line254 = Annotated[str, _line(254), _clean]
+Line300 = Annotated[str, _line(300), _clean]
+VariantId = Annotated[str, StringConstraints(pattern=r"^va_[A-Za-z0-9]{1,60}$")]
+ProductId = Annotated[str, StringConstraints(pattern=r"^pr_[A-Za-z0-9]{1,60}$")]
+ViewerId = Annotated[str, StringConstraints(pattern=r"^(gu|us)_[A-Za-z0-9]{1,60}$")]
+Minor = Annotated[int, Field(ge=1, le=MAX_MINOR)]
+Localised = dict[str, str]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Empty(Model):
+    """No fields."""
+
+
+# -- accounts
+
+
+class NewGuest(Model):
+    nickname: Name
+
+
+class Viewer(Model):
+    viewer_id: str
+    name: str
+    role: str | None = None
+    ghost: bool = False
+
+
+class SignIn(Model):
+    email: Line254
+    password: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    totp: Annotated[str, StringConstraints(pattern=r"^\d{6}$")] | None = None
+
+
+class UserShown(Model):
+    user_id: str
+    email: str
+    name: str
+    roles: dict[str, str]
+
+
+class SignedIn(Model):
+    user: UserShown
+
+
+class Me(Model):
+    viewer: Viewer | None
+    user: UserShown | None
+
+
+class Ticket(Model):
+    ticket: str
+    hub_url: str
+    expires_at_ms: int
+    viewer: Viewer
+
+
+# -- rooms and sales
+
+
+class RoomShown(Model):
+    room_id: str
+    title: Localised
+    status: str
+    rehearsal: bool
+    host_name: str
+    started_at_ms: int | None
+
+
+class VariantShown(Model):
+    variant_id: str
+    title: Localised
+    price_minor: int
+    stock: int
+
+
+class ProductShown(Model):
+    product_id: str
+    title: Localised
+    description: Localised
+    picture_url: str
+    currency: str
+    variants: list[VariantShown]
+
+
+class StockShown(Model):
+    sale_id: str
+    quota: int
+    available: int
+    held: int
+    sold: int
+    waiting: int
+    next_hold_ends_at_ms: int | None
+    epoch: int
+    seq: int
+
+
+class SaleProblem(Model):
+    code: str
+    message: str
+
+
+class SaleShown(Model):
+    sale_id: str
+    room_id: str
+    product_id: str
+    variant_id: str
+    round: int
+    state: str
+    state_reason: str | None
+    price_minor: int
+    list_price_minor: int
+    currency: str
+    quota: int
+    limit_per_buyer: int
+    hold_ms: int
+    duration_ms: int
+    countdown_ms: int
+    rule: str
+    seed_hash: str
+    terms_hash: str | None
+    opens_at_ms: int | None
+    closes_at_ms: int | None
+    extendable_ms: int
+    extended: bool
+    stock: StockShown | None
+    problems: list[SaleProblem] | None = None
+
+
+class RoomPage(Model):
+    room: RoomShown
+    products: list[ProductShown]
+    pinned_product_id: str | None
+    sales: list[SaleShown]
+    role: str | None
+
+
+class RoomList(Model):
+    rooms: list[RoomShown]
+
+
+class SaleList(Model):
+    sales: list[SaleShown]
+    next_cursor: str | None
+
+
+class NewSaleBody(Model):
+    variant_id: VariantId
+    price_minor: Minor
+    quota: Annotated[int, Field(ge=1, le=1_000_000)]
+    limit_per_buyer: Annotated[int, Field(ge=1, le=99)] = 1
+    hold_ms: Annotated[int, Field(ge=1_000, le=3_600_000)] = 120_000
+    duration_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = 60_000
+    countdown_ms: Annotated[int, Field(ge=0, le=300_000)] = 10_000
+    rule: Literal["first_come"] = "first_come"
+    extendable_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 0
+
+
+class SaleChanges(Model):
+    variant_id: VariantId | None = None
+    price_minor: Minor | None = None
+    quota: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    limit_per_buyer: Annotated[int, Field(ge=1, le=99)] | None = None
+    hold_ms: Annotated[int, Field(ge=1_000, le=3_600_000)] | None = None
+    duration_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] | None = None
+    countdown_ms: Annotated[int, Field(ge=0, le=300_000)] | None = None
+    extendable_ms: Annotated[int, Field(ge=0, le=3_600_000)] | None = None
+
+
+class Validated(Model):
+    sale: SaleShown
+    problems: list[SaleProblem]
+
+
+class WithReason(Model):
+    reason: Reason
+
+
+class PauseReason(Model):
+    reason: Literal["host", "payment_outage", "stream_lost"] = "host"
+
+
+class OptionalReason(Model):
+    reason: Reason = "host"
+
+
+class StockChange(Model):
+    delta: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+
+
+class Pin(Model):
+    product_id: ProductId | None
+
+
+class Status(Model):
+    status: Literal["preshow", "live", "away", "ended"]
+
+
+class Announcement(Model):
+    text: Line300
+
+
+class Stats(Model):
+    watching: int
+    peak: int
+    ghosts: int
+    likes: int
+    comments: int
+    orders: dict[str, int]
+
+
+class AuditEntry(Model):
+    audit_id: int
+    at_ms: int
+    actor_id: str
+    actor_name: str
+    action: str
+    target: str
+    before: Any
+    after: Any
+
+
+class AuditPage(Model):
+    entries: list[AuditEntry]
+    next_cursor: str | None
+
+
+# -- moderation
+
+
+class Mute(Model):
+    viewer_id: ViewerId
+    seconds: Annotated[int, Field(ge=1, le=30 * 86_400)]
+
+
+class Ban(Model):
+    viewer_id: ViewerId
+
+
+class ChatRulesBody(Model):
+    slow_mode_s: Annotated[int, Field(ge=0, le=600)] = 0
+    review: bool = False
+    off: bool = False
+
+
+class Approval(Model):
+    approve: bool
+
+
+class HeldComment(Model):
+    id: str
+    viewer_id: str
+    name: str
+    role: str
+    text: str
+    at_ms: int
+    ghost: bool = False
+    reply_to: str | None = None
+
+
+class HeldComments(Model):
+    comments: list[HeldComment]
+
+
+# -- buying
+
+
+class Address(Model):
+    line1: Line200
+    line2: OptionalLine200 | None = None
+    city: Line200
+    postcode: Line40
+    country: Line60
+
+
+class NewOrder(Model):
+    hold_token: Annotated[str, StringConstraints(min_length=1, max_length=1500)]
+    name: Line100
+    address: Address
+
+
+class OrderShown(Model):
+    order_id: str
+    order_number: str
+    room_id: str
+    sale_id: str
+    hold_id: str
+    buyer_id: str
+    buyer_name: str
+    product_id: str
+    variant_id: str
+    quantity: int
+    unit_price_minor: int
+    total_minor: int
+    refunded_minor: int
+    currency: str
+    state: str
+    state_reason: str | None
+    placed_at_ms: int
+    deadline_ms: int
+    paid_at_ms: int | None
+    ghost: bool
+    name: str
+    address: dict[str, Any]
+
+
+class OrderPage(Model):
+    orders: list[OrderShown]
+    next_cursor: str | None
+
+
+class NewPayment(Model):
+    method: Literal["card"]
+    card_number: Annotated[str, StringConstraints(pattern=r"^\d{12,19}$")]
+    provider: Literal["sandbox"] = "sandbox"
+
+
+class PaymentShown(Model):
+    attempt_id: str
+    state: Literal["succeeded", "declined", "pending"]
+    reason: str | None
+
+
+class PaymentAnswer(Model):
+    payment: PaymentShown
+    order: OrderShown
+
+
+class HoldShown(Model):
+    decision: str
+    reason: str
+    hold_id: str
+    sale_id: str
+    token: str
+    quantity: int
+    price_minor: int
+    currency: str
+    expires_at_ms: int
+    epoch: int
+    seq: int
+
+
+class Mine(Model):
+    holds: list[HoldShown]
+    orders: list[OrderShown]
+
+
+class Problem(BaseModel):
+    """Problem details, RFC 9457; more members tell the facts behind the refusal."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str

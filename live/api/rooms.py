@@ -1,0 +1,220 @@
+"""Rooms as everyone sees them, and what the host does with one: pin, go on air, announce, look at its numbers and its log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from commerce import catalogue, orders, sale_rows
+from commerce.catalogue import Product
+from live import audit, rooms
+from live.api import models
+from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint
+from live.api.sales import shown_sales
+from live.projector import PRIVATE_STATES
+from live.rooms import Room
+
+SALES_SHOWN: Final = 30
+
+
+async def _list(call: Call) -> models.RoomList:
+    async with call.wiring.database.read() as c:
+        found = await rooms.list_all(c)
+    return models.RoomList(rooms=[_room(room) for room in found])
+
+
+async def _page(call: Call) -> models.RoomPage:
+    room = call.in_room
+    role = call.caller.role_in(room.room_id)
+    async with call.wiring.database.read() as c:
+        ids = await rooms.product_ids(c, room.room_id)
+        products = {product.product_id: product for product in await catalogue.get_products(c, ids)}
+        sales, _ = await sale_rows.list_for_room(c, room.room_id, SALES_SHOWN)
+    if role not in READ:
+        sales = [sale for sale in sales if sale.state not in PRIVATE_STATES]
+    return models.RoomPage(
+        room=_room(room),
+        products=[_product(products[product_id]) for product_id in ids if product_id in products],
+        pinned_product_id=room.pinned_product_id,
+        sales=await shown_sales(call.wiring, sales),
+        role=role,
+    )
+
+
+async def _pin(call: Call) -> models.RoomShown:
+    body: models.Pin = call.body
+    room_id = call.in_room.room_id
+    async with call.wiring.database.begin() as c:
+        before = await rooms.get(c, room_id)
+        after = await rooms.pin(c, room_id, body.product_id, call.now_ms)
+        await _record(c, call, "pin", body.product_id or "none", before, after)
+    event = {"product_id": body.product_id, "at_ms": call.now_ms}
+    await call.wiring.broker.publish(
+        room_id, events=[("pin", event)], values=after.values(), once=f"pin:{call.action_id}"
+    )
+    return _room(after)
+
+
+async def _status(call: Call) -> models.RoomShown:
+    body: models.Status = call.body
+    room_id = call.in_room.room_id
+    async with call.wiring.database.begin() as c:
+        before = await rooms.get(c, room_id)
+        after = await rooms.set_status(c, room_id, body.status, call.now_ms)
+        await _record(c, call, "status", body.status, before, after)
+    event = {"status": body.status, "at_ms": call.now_ms}
+    await call.wiring.broker.publish(
+        room_id, events=[("room", event)], values=after.values(), once=f"status:{call.action_id}"
+    )
+    return _room(after)
+
+
+async def _announce(call: Call) -> None:
+    body: models.Announcement = call.body
+    room_id = call.in_room.room_id
+    await call.wiring.broker.publish(
+        room_id,
+        events=[("announcement", {"text": body.text, "at_ms": call.now_ms})],
+        once=f"announce:{call.action_id}",
+    )
+    async with call.wiring.database.begin() as c:
+        await audit.record(
+            c, call.caller, room_id, "announce", room_id, at_ms=call.now_ms, after={"text": body.text}
+        )
+
+
+async def _stats(call: Call) -> models.Stats:
+    room_id = call.in_room.room_id
+    broker = call.wiring.broker
+    presence = await broker.presence(room_id)
+    likes = (await broker.values(room_id)).get("likes")
+    async with call.wiring.database.read() as c:
+        counted = await orders.counts(c, room_id)
+    return models.Stats(
+        watching=presence.count,
+        peak=presence.peak,
+        ghosts=presence.ghosts,
+        likes=likes[1]["total"] if likes else 0,
+        comments=await broker.comment_count(room_id),
+        orders=counted,
+    )
+
+
+async def _audit(call: Call) -> models.AuditPage:
+    async with call.wiring.database.read() as c:
+        entries, next_cursor = await audit.entries(c, call.in_room.room_id, call.limit, call.query("cursor"))
+    return models.AuditPage(
+        entries=[models.AuditEntry(**asdict(entry)) for entry in entries], next_cursor=next_cursor
+    )
+
+
+async def _record(c: Any, call: Call, action: str, target: str, before: Room, after: Room) -> None:
+    await audit.record(
+        c,
+        call.caller,
+        before.room_id,
+        action,
+        target,
+        at_ms=call.now_ms,
+        before={"status": before.status, "pinned_product_id": before.pinned_product_id},
+        after={"status": after.status, "pinned_product_id": after.pinned_product_id},
+    )
+
+
+def _room(room: Room) -> models.RoomShown:
+    return models.RoomShown(
+        room_id=room.room_id,
+        title=room.title,
+        status=room.status,
+        rehearsal=room.rehearsal,
+        host_name=room.host_name,
+        started_at_ms=room.started_at_ms,
+    )
+
+
+def _product(product: Product) -> models.ProductShown:
+    return models.ProductShown(
+        product_id=product.product_id,
+        title=product.title,
+        description=product.description,
+        picture_url=f"/pictures/{product.product_id}.svg",
+        currency=product.currency,
+        variants=[
+            models.VariantShown(
+                variant_id=variant.variant_id,
+                title=variant.title,
+                price_minor=variant.price_minor,
+                stock=variant.on_hand,
+            )
+            for variant in product.variants
+        ],
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/api/rooms",
+        summary="All rooms, newest first",
+        tag="rooms",
+        handler=_list,
+        answer=models.RoomList,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/rooms/{room_id}",
+        summary="A room with its products and sales; drafts only for those who work in it",
+        tag="rooms",
+        handler=_page,
+        answer=models.RoomPage,
+    ),
+    Endpoint(
+        method="PUT",
+        path="/api/rooms/{room_id}/pin",
+        summary="Show a product as now showing, or none",
+        tag="rooms",
+        handler=_pin,
+        roles=SELL,
+        body=models.Pin,
+        answer=models.RoomShown,
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/rooms/{room_id}/status",
+        summary="Go on air, away, or end the show",
+        tag="rooms",
+        handler=_status,
+        roles=PRODUCE,
+        body=models.Status,
+        answer=models.RoomShown,
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/rooms/{room_id}/announcements",
+        summary="Say something to everybody",
+        tag="rooms",
+        handler=_announce,
+        roles=MODERATE,
+        body=models.Announcement,
+        status=204,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/rooms/{room_id}/stats",
+        summary="Live numbers of people (ghosts apart); orders placed, paid and refunded are never mixed",
+        tag="rooms",
+        handler=_stats,
+        roles=READ,
+        answer=models.Stats,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/rooms/{room_id}/audit",
+        summary="Every console action: who, what, before and after",
+        tag="rooms",
+        handler=_audit,
+        roles=READ,
+        answer=models.AuditPage,
+        queries=(LIMIT, CURSOR),
+    ),
+)
