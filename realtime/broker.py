@@ -282,6 +282,10 @@ class Broker:
         """Who is there now, over all hubs."""
         return await self.enter_presence(room_id, "-", 0, 0)
 
+    async def comment_count(self, room_id: str) -> int:
+        """How many comments the room has had since its epoch's keys were made; deleted ones count."""
+        return int(await self.redis.hget(_key(room_id, "meta"), "comments") or 0)
+
     # -- chat
 
     async def may_comment(self, room_id: str, viewer_id: str, *, staff: bool, now_ms: int) -> bool:

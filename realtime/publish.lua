@@ -12,7 +12,8 @@ end
 local offset = tonumber(redis.call('HGET', KEYS[1], 'offset') or 0)
 local first = offset + 1
 local answer = {epoch}
-local events, values = {}, {}
+local events, values, comments = {}, {}, 0
+local COMMENT = '\146\167comment' -- how msgpack begins ["comment", ...]
 local at = 5
 for group = 1, tonumber(ARGV[5]) do
   local once, n = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -27,6 +28,7 @@ for group = 1, tonumber(ARGV[5]) do
       offset = offset + 1
       local packed = ARGV[events_at + i]
       events[#events + 1] = packed
+      if string.sub(packed, 1, 9) == COMMENT then comments = comments + 1 end
       redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], string.format('%.0f-1', offset), 'e', packed)
     end
     for i = values_at + 1, at, 3 do
@@ -45,6 +47,7 @@ for group = 1, tonumber(ARGV[5]) do
   end
 end
 if #events > 0 then redis.call('HSET', KEYS[1], 'offset', string.format('%.0f', offset)) end
+if comments > 0 then redis.call('HINCRBY', KEYS[1], 'comments', comments) end
 if #events > 0 or #values > 0 then
   redis.call('PUBLISH', ARGV[1], cmsgpack.pack({'room', epoch, first, events, values}))
 end
