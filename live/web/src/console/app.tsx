@@ -1,0 +1,115 @@
+import { useEffect } from "preact/hooks";
+import { LiveRegions } from "../shared/announce";
+import { BoltIcon, WarningIcon } from "../shared/icons";
+import { language, localised, shared } from "../shared/words";
+import type { ConsoleSession } from "./app-session";
+import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
+import { KeysSheet, useKeys } from "./keys";
+import type { Tab } from "./room-desk";
+import { RoomColumn } from "./room-column";
+import { Rooms } from "./rooms";
+import { RunOfShow } from "./run-of-show";
+import { SaleDesk } from "./sale-desk";
+import { SignIn } from "./sign-in";
+import { Stage } from "./stage";
+import { TopBar } from "./top-bar";
+import { type ConsoleWord, w } from "./words";
+
+export function App({ session }: { session: ConsoleSession }) {
+  return (
+    <ConsoleContext.Provider value={session}>
+      <Page />
+      <LiveRegions />
+    </ConsoleContext.Provider>
+  );
+}
+
+function Page() {
+  const session = useConsole();
+  const desk = session.desk.value;
+  switch (session.phase.value) {
+    case "loading":
+    case "opening":
+      return (
+        <main class="blank" aria-busy="true">
+          <BoltIcon size={40} class="blank-bolt" />
+          <p>{w(session.phase.value === "opening" ? "opening_room" : "loading")}</p>
+        </main>
+      );
+    case "failed":
+    case "room_failed":
+      return (
+        <main class="blank">
+          <WarningIcon size={34} />
+          <p role="alert">
+            {session.phase.value === "room_failed" && `${w("room_failed")} `}
+            {session.problem.value}
+          </p>
+          <button type="button" class="button" onClick={() => void (session.phase.value === "failed" ? session.start() : session.showRooms())}>
+            {session.phase.value === "failed" ? shared.t("retry") : w("room_other")}
+          </button>
+        </main>
+      );
+    case "sign_in":
+      return <SignIn />;
+    case "rooms":
+      return <Rooms />;
+    case "in":
+      return desk ? (
+        <DeskContext.Provider value={desk}>
+          <Desk />
+        </DeskContext.Provider>
+      ) : null;
+  }
+}
+
+const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
+  ["show", "show_tab"],
+  ["desk", "desk_tab"],
+  ["chat", "chat"],
+  ["orders", "orders"],
+  ["log", "log"],
+];
+
+function Desk() {
+  const desk = useDesk();
+  useKeys(desk);
+  const room = desk.store.room.value;
+  const title = localised(room?.title);
+  useEffect(() => {
+    document.title = `${title} · ${w("console")}`;
+  }, [title, language.value]);
+  // The ground under everything shows which show this is: a rehearsal can't be mistaken for the real thing.
+  useEffect(() => {
+    document.documentElement.dataset.show = room?.rehearsal ? "rehearsal" : "real";
+    return () => delete document.documentElement.dataset.show;
+  }, [room?.rehearsal]);
+  const tab = desk.tab.value;
+  return (
+    <div class="console" data-tab={tab} data-testid="console" data-rehearsal={room?.rehearsal ? "yes" : "no"}>
+      <TopBar />
+      <RunOfShow />
+      <main class="centre">
+        <Stage />
+        <SaleDesk />
+      </main>
+      <RoomColumn />
+      <nav class="tabs-bottom" aria-label={w("console")}>
+        {TABS.map(([name, word]) => (
+          <button
+            key={name}
+            type="button"
+            aria-current={tab === name ? "page" : undefined}
+            onClick={() => {
+              desk.tab.value = name;
+              if (name === "chat" || name === "orders" || name === "log") desk.sideTab.value = name;
+            }}
+          >
+            {w(word)}
+          </button>
+        ))}
+      </nav>
+      {desk.isKeysOpen.value && <KeysSheet />}
+    </div>
+  );
+}

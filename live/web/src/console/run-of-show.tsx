@@ -1,0 +1,118 @@
+import { PinIcon } from "../shared/icons";
+import { formatCount, formatMoney } from "../shared/money";
+import { Picture } from "../room/picture";
+import type { Product, Sale } from "../shared/types";
+import { language, localised, shared } from "../shared/words";
+import { useDesk } from "./context";
+import { firstSale } from "./desk-state";
+import { Empty, FailureLine, StatePill } from "./parts";
+import { w } from "./words";
+
+/** The show's products in order, with what can be said of each at a glance. */
+export function RunOfShow() {
+  const desk = useDesk();
+  const products = desk.products.value;
+  return (
+    <section class="panel run" aria-label={w("run_of_show")} data-panel="show">
+      <header class="panel-head">
+        <h2>{w("run_of_show")}</h2>
+        <span class="panel-note num">{w("products_n", { n: products.length })}</span>
+      </header>
+      <FailureLine runner={desk.runner} place="pin" />
+      {products.length === 0 ? (
+        <Empty title={w("run_empty")} hint={w("run_empty_hint")}>
+          <button type="button" class="button" onClick={() => void desk.reloadProducts()}>
+            {w("rooms_reload")}
+          </button>
+        </Empty>
+      ) : (
+        <ol class="run-list">
+          {products.map((product, index) => (
+            <Row key={product.product_id} product={product} index={index} />
+          ))}
+        </ol>
+      )}
+    </section>
+  );
+}
+
+function Row({ product, index }: { product: Product; index: number }) {
+  const desk = useDesk();
+  const lang = language.value;
+  const isChosen = desk.productId.value === product.product_id;
+  const isPinned = desk.store.pin.value.product_id === product.product_id;
+  const sale = firstSale(desk.salesOf(product.product_id));
+  const title = localised(product.title);
+  const pinning = desk.runner.waiting("pin");
+  return (
+    <li class={`run-row ${isChosen ? "is-chosen" : ""} ${isPinned ? "is-pinned" : ""}`} data-testid="product" data-product={product.product_id}>
+      <button
+        type="button"
+        class="run-choose"
+        aria-pressed={isChosen}
+        aria-keyshortcuts={index < 9 ? String(index + 1) : undefined}
+        onClick={() => {
+          desk.select(product.product_id);
+          if (desk.tab.peek() === "show") desk.tab.value = "desk";
+        }}
+      >
+        <span class="run-key num" aria-hidden="true">
+          {index < 9 ? index + 1 : ""}
+        </span>
+        <Picture product={product} class="run-picture" />
+        <span class="run-text">
+          <b class="run-title">{title}</b>
+          <span class="run-facts num">{facts(product, lang)}</span>
+          <SaleLine sale={sale} isPinned={isPinned} />
+        </span>
+      </button>
+      {desk.may("sell") && (
+        <button
+          type="button"
+          class="run-pin"
+          aria-pressed={isPinned}
+          aria-label={`${w(isPinned ? "unpin" : "pin")}: ${title}`}
+          title={`${w(isPinned ? "unpin" : "pin")} (${isPinned ? "U" : `Shift+${index + 1}`})`}
+          disabled={pinning !== null}
+          data-testid="pin"
+          onClick={() => void desk.pin(isPinned ? null : product.product_id)}
+        >
+          <PinIcon size={17} />
+        </button>
+      )}
+    </li>
+  );
+}
+
+function facts(product: Product, lang: "en" | "zh"): string {
+  const prices = product.variants.map((variant) => variant.price_minor);
+  const lowest = Math.min(...prices);
+  const price = formatMoney(lowest, product.currency, lang);
+  const stock = product.variants.reduce((sum, variant) => sum + variant.stock, 0);
+  const parts = [Math.max(...prices) > lowest ? w("from_price", { price }) : price];
+  if (product.variants.length > 1) parts.push(w("variants_n", { n: product.variants.length }));
+  parts.push(w("in_stock", { n: formatCount(stock, lang) }));
+  return parts.join(" · ");
+}
+
+function SaleLine({ sale, isPinned }: { sale: Sale | null; isPinned: boolean }) {
+  const desk = useDesk();
+  const stock = sale && desk.stock(sale.sale_id);
+  if (!sale && !isPinned) return null;
+  return (
+    <span class="run-sale">
+      {isPinned && (
+        <span class="badge badge-pinned">
+          <PinIcon size={11} />
+          {w("pinned")}
+        </span>
+      )}
+      {sale && <StatePill state={sale.state} />}
+      {stock && sale && sale.state !== "draft" && sale.state !== "ready" && (
+        <span class="run-left num" title={shared.t("stock_sentence", { available: stock.available, held: stock.held, sold: stock.sold, quota: stock.quota })}>
+          {stock.available}/{stock.held}/{stock.sold}
+        </span>
+      )}
+    </span>
+  );
+}
