@@ -99,6 +99,7 @@ export function ChatLog() {
         <div class="chat-pinned">
           <PinIcon size={16} />
           <p>
+            <span class="visually-hidden">{w("chat_pinned")}: </span>
             <b>{pinned.name}</b> {pinned.text}
           </p>
         </div>

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "../shared/announce";
 import { formatTime } from "../shared/clock";
 import { Countdown } from "../shared/countdown";
-import { CardIcon, InfoIcon, OfflineIcon, WarningIcon } from "../shared/icons";
+import { CardIcon, ClockIcon, InfoIcon, OfflineIcon, WarningIcon } from "../shared/icons";
 import { formatMoney } from "../shared/money";
 import { Sheet } from "../shared/sheet";
 import type { Granted, Order } from "../shared/types";
@@ -10,7 +10,7 @@ import { language, localised } from "../shared/words";
 import { type BuyerProblem, cardDigits, checkBuyer, detailsOf, loadBuyer, type RememberedBuyer, saveBuyer } from "./buyer";
 import { LetGo, Over, Success } from "./checkout-ends";
 import { AddressFields, CardFields } from "./checkout-fields";
-import { useSession } from "./context";
+import { useIsPast, useSession } from "./context";
 import type { PayResult } from "./my-things";
 import { Picture } from "./picture";
 import { explainFinalFailure } from "./reasons";
@@ -65,6 +65,7 @@ export function Checkout({ holdId }: { holdId: string }) {
   const [problems, setProblems] = useState<BuyerProblem>({});
   const [outcome, setOutcome] = useState<PayResult | null>(null);
   const [isEditing, setEditing] = useState(() => Object.keys(checkBuyer({ ...buyer, card: "4242424242424242" })).length > 0);
+  const isTimeUp = useIsPast(item?.untilMs ?? null);
   const firstFocus = useRef(firstFocusOf(buyer));
   const close = (): void => {
     session.panel.value = null;
@@ -162,6 +163,12 @@ export function Checkout({ holdId }: { holdId: string }) {
           <ItemRow item={item} />
           <HoldClock item={item} />
         </div>
+        {isTimeUp && (
+          <p class="notice notice-warn" role="status">
+            <ClockIcon size={18} />
+            <span>{w("hold_over")}</span>
+          </p>
+        )}
         {!session.isLive.value && (
           <p class="notice notice-warn">
             <OfflineIcon size={18} />

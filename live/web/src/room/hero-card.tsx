@@ -5,7 +5,7 @@ import { StockBar } from "../shared/stock-bar";
 import type { Product, SaleValue } from "../shared/types";
 import { language, localised } from "../shared/words";
 import { BuyButton } from "./buy-button";
-import { useSession } from "./context";
+import { useIsPast, useSession } from "./context";
 import { Picture } from "./picture";
 import { w } from "./words";
 
@@ -83,6 +83,7 @@ export function PriceLine({ product, sale }: { product: Product; sale: SaleValue
 export function SaleClock({ sale }: { sale: SaleValue }) {
   const session = useSession();
   const isUnconfirmed = !session.isLive.value;
+  const isPast = useIsPast(sale.closes_at_ms);
   if (sale.state === "paused") {
     return (
       <div class="sale-clock">
@@ -96,7 +97,7 @@ export function SaleClock({ sale }: { sale: SaleValue }) {
   if (untilMs === null || (sale.state !== "open" && !isBefore)) return null;
   return (
     <div class={`sale-clock ${isBefore ? "" : "sale-clock-open"}`} data-testid="sale-clock">
-      <span>{w(isBefore ? "opens_in" : "ends_in")}</span>
+      <span>{w(isBefore ? "opens_in" : isPast ? "closing" : "ends_in")}</span>
       <Countdown untilMs={untilMs} clock={session.store.clock} unconfirmed={isUnconfirmed} />
     </div>
   );
