@@ -94,7 +94,7 @@ class Worker:
             Job("inbox", 0.25, _counted(cashier.process_inbox), again_at=LIMIT),
             Job("polls", 1.0, _counted(cashier.poll_open_attempts)),
             Job("let go", 0.5, _counted(cashier.let_go), again_at=LIMIT),
-            Job("refunds", 1.0, _counted(cashier.process_refunds)),
+            Job("refunds", 1.0, _counted(cashier.send_refunds)),
             Job("webhooks", 0.3, self.deliver_webhooks),
             Job("reconcile", 1.0, self.reconcile),
             Job("values", 2.0, self.publish_values),
