@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,11 +52,11 @@ class Attempt:
     polls: int
 
     @property
-    def answer(self) -> str:
+    def answer(self) -> Literal["succeeded", "declined", "pending"]:
         """What the buyer is told: succeeded, declined, or pending for all that is not decided."""
-        if self.state in LIVE or self.state == "quarantined":
-            return "pending"
-        return "declined" if self.state == "closed" else self.state
+        if self.state == "succeeded":
+            return "succeeded"
+        return "declined" if self.state in ("declined", "closed") else "pending"
 
 
 def _attempts() -> Select[Any]:

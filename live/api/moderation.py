@@ -1,0 +1,160 @@
+"""Keeping a chat decent: delete, mute, ban, slow mode, review. Each is one call with one line in the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from live import audit, rooms
+from live.api import models
+from live.api.endpoint import MODERATE, Call, Endpoint
+from live.problems import HttpProblem
+from realtime.broker import ChatRules
+
+
+async def _note(call: Call, action: str, target: str, after: Any = None, before: Any = None) -> None:
+    async with call.wiring.database.begin() as c:
+        await audit.record(
+            c,
+            call.caller,
+            call.in_room.room_id,
+            action,
+            target,
+            at_ms=call.now_ms,
+            before=before,
+            after=after,
+        )
+
+
+async def _delete_comment(call: Call) -> None:
+    await _tell_deleted(call, restored=False)
+
+
+async def _restore_comment(call: Call) -> None:
+    await _tell_deleted(call, restored=True)
+
+
+async def _tell_deleted(call: Call, *, restored: bool) -> None:
+    comment_id = call.parameter("comment_id")
+    event: dict[str, Any] = {"id": comment_id}
+    if restored:
+        event["restored"] = True
+    await call.wiring.broker.publish(
+        call.in_room.room_id, events=[("comment_deleted", event)], once=f"deleted:{call.action_id}"
+    )
+    await _note(call, "comment_restore" if restored else "comment_delete", comment_id)
+
+
+async def _mute(call: Call) -> None:
+    body: models.Mute = call.body
+    until_ms = call.now_ms + body.seconds * 1000
+    await call.wiring.broker.mute(call.in_room.room_id, body.viewer_id, until_ms)
+    await _note(call, "mute", body.viewer_id, {"until_ms": until_ms})
+
+
+async def _unmute(call: Call) -> None:
+    viewer_id = call.parameter("viewer_id")
+    await call.wiring.broker.unmute(call.in_room.room_id, viewer_id)
+    await _note(call, "unmute", viewer_id)
+
+
+async def _ban(call: Call) -> None:
+    body: models.Ban = call.body
+    await call.wiring.broker.ban(call.in_room.room_id, body.viewer_id)
+    await _note(call, "ban", body.viewer_id)
+
+
+async def _unban(call: Call) -> None:
+    viewer_id = call.parameter("viewer_id")
+    await call.wiring.broker.unban(call.in_room.room_id, viewer_id)
+    await _note(call, "unban", viewer_id)
+
+
+async def _set_chat(call: Call) -> models.ChatRulesBody:
+    body: models.ChatRulesBody = call.body
+    before = call.in_room
+    async with call.wiring.database.begin() as c:
+        after = await rooms.change(
+            c, before.room_id, slow_mode_s=body.slow_mode_s, review=body.review, chat_off=body.off
+        )
+        await audit.record(
+            c,
+            call.caller,
+            before.room_id,
+            "chat_rules",
+            before.room_id,
+            at_ms=call.now_ms,
+            before={"slow_mode_s": before.slow_mode_s, "review": before.review, "off": before.chat_off},
+            after=body.model_dump(),
+        )
+    broker = call.wiring.broker
+    await broker.set_chat_rules(before.room_id, ChatRules(body.slow_mode_s, body.review, body.off))
+    await broker.publish(before.room_id, values=after.values())
+    return body
+
+
+async def _held_comments(call: Call) -> models.HeldComments:
+    held = await call.wiring.broker.held_comments(call.in_room.room_id)
+    return models.HeldComments(comments=[models.HeldComment(**comment) for comment in held])
+
+
+async def _settle_held(call: Call) -> None:
+    body: models.Approval = call.body
+    comment_id = call.parameter("comment_id")
+    settled = await call.wiring.broker.settle_held_comment(
+        call.in_room.room_id, comment_id, approve=body.approve
+    )
+    if not settled:
+        raise HttpProblem(404, "unknown_comment", "No comment of this id is kept for review.")
+    await _note(call, "comment_approve" if body.approve else "comment_reject", comment_id)
+
+
+def _endpoint(method: str, path: str, summary: str, handler: Any, **options: Any) -> Endpoint:
+    return Endpoint(
+        method=method,
+        path=f"/api/rooms/{{room_id}}/{path}",
+        summary=summary,
+        tag="moderation",
+        handler=handler,
+        roles=MODERATE,
+        **{"status": 204, **options},
+    )
+
+
+ENDPOINTS = (
+    _endpoint("DELETE", "comments/{comment_id}", "Take a comment off every page", _delete_comment),
+    _endpoint(
+        "POST",
+        "comments/{comment_id}/restore",
+        "Undo a deletion",
+        _restore_comment,
+        body=models.Empty,
+    ),
+    _endpoint("POST", "mutes", "Let a viewer not write for a while", _mute, body=models.Mute),
+    _endpoint("DELETE", "mutes/{viewer_id}", "Let a muted viewer write again", _unmute),
+    _endpoint("POST", "bans", "Send a viewer out of the room for good", _ban, body=models.Ban),
+    _endpoint("DELETE", "bans/{viewer_id}", "Let a banned viewer in again", _unban),
+    _endpoint(
+        "PUT",
+        "chat",
+        "Slow mode, hold for review, chat off",
+        _set_chat,
+        body=models.ChatRulesBody,
+        answer=models.ChatRulesBody,
+        status=200,
+    ),
+    _endpoint(
+        "GET",
+        "held-comments",
+        "Comments kept for review, oldest first",
+        _held_comments,
+        answer=models.HeldComments,
+        status=200,
+    ),
+    _endpoint(
+        "POST",
+        "held-comments/{comment_id}",
+        "Publish or drop a comment kept for review",
+        _settle_held,
+        body=models.Approval,
+    ),
+)

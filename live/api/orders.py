@@ -1,0 +1,226 @@
+"""Buying over HTTP: bind a hold, pay, cancel; what is mine; and a room's orders for those who work in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from commerce import orders, sale_rows
+from commerce.hold_desk import granted
+from commerce.orders import Order
+from commerce.sale_rules import BINDABLE
+from live import audit
+from live.api import models
+from live.api.endpoint import CURSOR, LIMIT, READ, Call, Endpoint, Query
+from live.limits import WEBHOOK
+from live.problems import HttpProblem
+
+ACTIVE_SALES_SHOWN: Final = 20
+_SHOWN: Final = tuple(models.OrderShown.model_fields)
+
+STATE: Final = Query(
+    "state",
+    "One of: placed, paid, fulfilled, refunded, cancelled, expired.",
+    rf"^({'|'.join(orders.STATES)})$",
+)
+SEARCH: Final = Query("q", "Part of an order's number or of a name, 1 to 80 characters.", r"^.{1,80}$")
+ROOM: Final = Query("room_id", "Only of this room.", r"^rm_[A-Za-z0-9]{1,60}$")
+
+
+def shown(order: Order) -> models.OrderShown:
+    return models.OrderShown(**{name: getattr(order, name) for name in _SHOWN})
+
+
+async def _mine(call: Call) -> models.Mine:
+    wiring, room_id, buyer_id = call.wiring, call.in_room.room_id, call.buyer_id
+    async with wiring.database.read() as c:
+        sales, _ = await sale_rows.list_for_room(c, room_id, ACTIVE_SALES_SHOWN)
+        mine, _ = await orders.list_for_buyer(c, buyer_id, room_id)
+    key = wiring.settings.key("hold token")
+    holds = [
+        (sale.sale_id, hold)
+        for sale in sales
+        if sale.state in BINDABLE
+        for hold in await wiring.hot_ledger.buyer_holds(room_id, sale.sale_id, buyer_id)
+        if hold.expires_at_ms > call.now_ms
+    ]
+    bound = {order.hold_id for order in mine}
+    return models.Mine(
+        holds=[
+            models.HoldShown(**granted(key, room_id, sale_id, hold))
+            for sale_id, hold in holds
+            if hold.hold_id not in bound
+        ],
+        orders=[shown(order) for order in mine],
+    )
+
+
+async def _place(call: Call) -> models.OrderShown:
+    body: models.NewOrder = call.body
+    address = body.address.model_dump(exclude_none=True)
+    if not address.get("line2"):
+        address.pop("line2", None)
+    order = await call.wiring.checkout.bind(
+        body.hold_token, call.buyer_id, body.name, address, buyer_name=call.caller.name
+    )
+    await _tell(call, order)
+    return shown(order)
+
+
+async def _tell(call: Call, order: Order) -> None:
+    sale = await call.wiring.sale_desk.get(order.sale_id)
+    await call.wiring.projector.publish_sale(sale)
+    await call.wiring.projector.publish_orders(order.room_id)
+
+
+async def _get(call: Call) -> models.OrderShown:
+    async with call.wiring.database.read() as c:
+        order = await orders.get(c, call.parameter("order_id"))
+    if order.buyer_id != call.buyer_id and call.caller.role_in(order.room_id) not in READ:
+        raise HttpProblem(404, "unknown_order", "There is no such order.")
+    return shown(order)
+
+
+async def _list(call: Call) -> models.OrderPage:
+    async with call.wiring.database.read() as c:
+        found, next_cursor = await orders.list_for_buyer(
+            c, call.buyer_id, call.query("room_id"), call.limit, call.query("cursor")
+        )
+    return models.OrderPage(orders=[shown(order) for order in found], next_cursor=next_cursor)
+
+
+async def _room_orders(call: Call) -> models.OrderPage:
+    async with call.wiring.database.read() as c:
+        found, next_cursor = await orders.list_for_room(
+            c, call.in_room.room_id, call.query("state"), call.query("q"), call.limit, call.query("cursor")
+        )
+    return models.OrderPage(orders=[shown(order) for order in found], next_cursor=next_cursor)
+
+
+async def _pay(call: Call) -> models.PaymentAnswer:
+    body: models.NewPayment = call.body
+    order, attempt = await call.wiring.cashier.pay(
+        call.parameter("order_id"),
+        call.buyer_id,
+        body.provider,
+        {"card_number": body.card_number},
+        call.key,
+    )
+    await _tell(call, order)
+    return models.PaymentAnswer(
+        payment=models.PaymentShown(
+            attempt_id=attempt.attempt_id, state=attempt.answer, reason=attempt.reason
+        ),
+        order=shown(order),
+    )
+
+
+async def _cancel(call: Call) -> models.OrderShown:
+    order_id = call.parameter("order_id")
+    async with call.wiring.database.read() as c:
+        before = await orders.get(c, order_id)
+    is_buyer = before.buyer_id == call.buyer_id
+    if not is_buyer and call.caller.role_in(before.room_id) not in READ - {"analyst", "moderator"}:
+        raise HttpProblem(404, "unknown_order", "There is no such order.")
+    order = await call.wiring.cashier.cancel_order(order_id, "buyer" if is_buyer else "seller")
+    if not is_buyer:
+        async with call.wiring.database.begin() as c:
+            await audit.record(
+                c,
+                call.caller,
+                order.room_id,
+                "order_cancel",
+                order_id,
+                at_ms=call.now_ms,
+                before={"state": before.state},
+                after={"state": order.state},
+            )
+    await _tell(call, order)
+    return shown(order)
+
+
+async def _webhook(call: Call) -> None:
+    headers = {name.lower(): value for name, value in call.request.headers.items()}
+    await call.wiring.cashier.receive_webhook(call.parameter("provider"), headers, call.raw)
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/api/rooms/{room_id}/mine",
+        summary="My holds that are not orders yet, with their tokens, and my orders in this room",
+        tag="orders",
+        handler=_mine,
+        roles="viewer",
+        answer=models.Mine,
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/orders",
+        summary="Turn a hold into an order; the same hold always gives the same order",
+        tag="orders",
+        handler=_place,
+        roles="viewer",
+        body=models.NewOrder,
+        answer=models.OrderShown,
+        status=201,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/orders",
+        summary="My orders, newest first",
+        tag="orders",
+        handler=_list,
+        roles="viewer",
+        answer=models.OrderPage,
+        queries=(ROOM, LIMIT, CURSOR),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/orders/{order_id}",
+        summary="One of my orders, or of a room I work in",
+        tag="orders",
+        handler=_get,
+        roles="viewer",
+        answer=models.OrderShown,
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/orders/{order_id}/payments",
+        summary="Pay; a declined card keeps the hold to its end, and `pending` is decided later",
+        tag="orders",
+        handler=_pay,
+        roles="viewer",
+        body=models.NewPayment,
+        answer=models.PaymentAnswer,
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/orders/{order_id}/cancel",
+        summary="Cancel an unpaid order",
+        tag="orders",
+        handler=_cancel,
+        roles="viewer",
+        body=models.Empty,
+        answer=models.OrderShown,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/rooms/{room_id}/orders",
+        summary="The room's orders, newest first, ghosts' marked",
+        tag="orders",
+        handler=_room_orders,
+        roles=READ,
+        answer=models.OrderPage,
+        queries=(STATE, SEARCH, LIMIT, CURSOR),
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/webhooks/{provider}",
+        summary="A payment provider's message: verified, stored, processed by the worker",
+        tag="webhooks",
+        handler=_webhook,
+        status=204,
+        limit=WEBHOOK,
+        raw=True,
+    ),
+)

@@ -1,0 +1,199 @@
+"""The web process as an ASGI app: the HTTP API, the pages, health and metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from live import pages, problems
+from live.api import ENDPOINTS
+from live.api.endpoint import Endpoint, serve
+from live.limits import Limits
+from live.openapi import document
+from live.settings import Settings
+from live.wiring import Wiring, connected
+
+log = logging.getLogger("flashroom.web")
+
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(self), microphone=(self), display-capture=(self), geolocation=()"),
+)
+
+
+class Metrics:
+    """The web process' numbers for Prometheus."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "flashroom_http_requests",
+            "Answered requests",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "flashroom_http_request_seconds",
+            "Time until the answer was complete",
+            ["method", "route"],
+            buckets=(0.005, 0.025, 0.1, 0.25, 1, 5),
+            registry=self.registry,
+        )
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The app; its lifespan opens SQL and Redis, and raises CannotStart when they are not there."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with connected(settings) as wiring:
+            attach(app, wiring)
+            yield
+
+    app = Starlette(
+        routes=[*_api_routes(), *_service_routes(), *pages.ROUTES],
+        lifespan=lifespan,
+        middleware=[Middleware(_Envelope)],
+        exception_handlers={HTTPException: _http_error, Exception: _our_fault},
+    )
+    app.state.metrics = Metrics()
+    return app
+
+
+def attach(app: Starlette, wiring: Wiring) -> None:
+    """Give the app its parts."""
+    app.state.wiring = wiring
+    app.state.limits = Limits(wiring.redis, enabled=wiring.settings.web_limits)
+
+
+def _api_routes() -> list[Route]:
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    return [Route(path, _dispatcher(methods), methods=list(methods)) for path, methods in by_path.items()]
+
+
+def _dispatcher(methods: dict[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
+    async def dispatch(request: Request) -> Response:
+        return await serve(methods["GET" if request.method == "HEAD" else request.method], request)
+
+    return dispatch
+
+
+def _service_routes() -> list[Route]:
+    openapi = json.dumps(document(ENDPOINTS, version("flashroom")), ensure_ascii=False)
+
+    async def openapi_json(_: Request) -> Response:
+        return Response(openapi, media_type="application/json")
+
+    return [
+        Route("/api/openapi.json", openapi_json),
+        Route("/healthz", _health),
+        Route("/readyz", _readiness),
+        Route("/metrics", _metrics),
+    ]
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _readiness(request: Request) -> Response:
+    wiring: Wiring = request.app.state.wiring
+    missing = []
+    try:
+        async with wiring.database.read() as c:
+            await c.execute(text("SELECT 1"))
+    except (SQLAlchemyError, OSError):
+        missing.append("sql")
+    try:
+        await wiring.redis.ping()
+    except (RedisError, OSError, TimeoutError):
+        missing.append("redis")
+    if missing:
+        return problems.answer(503, "not_ready", f"No answer from: {', '.join(missing)}.")
+    return JSONResponse({"status": "ready"})
+
+
+async def _metrics(request: Request) -> Response:
+    return Response(
+        generate_latest(request.app.state.metrics.registry), media_type="text/plain; version=0.0.4"
+    )
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: ("not_found", "There is nothing here."), 405: ("wrong_method", "Not with this method.")}
+    code, detail = codes.get(error.status_code, ("refused", str(error.detail)))
+    return problems.answer(error.status_code, code, detail, headers=dict(error.headers or {}))
+
+
+async def _our_fault(request: Request, error: Exception) -> Response:
+    return problems.answer(
+        500, "internal", "That failed on our side. Try again; tell the operator the request id."
+    )
+
+
+class _Envelope:
+    """A request id, the security headers, and the numbers, around every request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        started_s = time.perf_counter()
+        status = 500
+
+        async def enveloped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message.setdefault("headers", [])
+                headers.append((b"x-request-id", request_id.encode()))
+                present = {name for name, _ in headers}
+                headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, enveloped)
+        except Exception:
+            log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+            raise
+        finally:
+            self._count(scope, status, time.perf_counter() - started_s)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        metrics: Metrics = scope["app"].state.metrics
+        route: Any = scope.get("route")
+        path = getattr(route, "path", "") or "unmatched"
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        metrics.requests.labels(method, path, str(status)).inc()
+        metrics.seconds.labels(method, path).observe(seconds)
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
