@@ -77,7 +77,7 @@ async def _console(request: Request) -> Response:
 
 
 async def _picture(request: Request) -> Response:
-    drawn = pictures.picture(request.path_params["product_id"])
+    drawn = pictures.picture(request.path_params["name"])
     if drawn is None:
         raise HTTPException(404)
     return Response(
@@ -103,6 +103,6 @@ ROUTES: Final[tuple[BaseRoute, ...]] = (
     Route("/", _home),
     Route("/r/{room_id}", _room),
     Route("/console", _console),
-    Route("/pictures/{product_id}.svg", _picture),
+    Route("/pictures/{name}.svg", _picture),
     Mount("/assets", _Assets(directory=DIST / "assets", check_dir=False)),
 )

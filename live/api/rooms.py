@@ -137,7 +137,7 @@ def _product(product: Product) -> models.ProductShown:
         product_id=product.product_id,
         title=product.title,
         description=product.description,
-        picture_url=f"/pictures/{product.product_id}.svg",
+        picture_url=f"/pictures/{product.picture}.svg",
         currency=product.currency,
         variants=[
             models.VariantShown(
