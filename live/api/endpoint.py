@@ -39,11 +39,11 @@ READ: Final = frozenset({"moderator", "analyst", "seller", "host", "owner"})
 
 _KEY: Final = re.compile(r"^[\x21-\x7e]{8,255}$")
 _PARAMETERS: Final[Mapping[str, str]] = {
-    "room_id": r"^rm_[A-Za-z0-9]{1,60}$",
-    "sale_id": r"^sl_[A-Za-z0-9]{1,60}$",
-    "order_id": r"^or_[A-Za-z0-9]{1,60}$",
-    "comment_id": r"^co_[A-Za-z0-9]{1,60}$",
-    "viewer_id": r"^(gu|us)_[A-Za-z0-9]{1,60}$",
+    "room_id": r"^rm_[A-Za-z0-9_]{1,60}$",
+    "sale_id": r"^sl_[A-Za-z0-9_]{1,60}$",
+    "order_id": r"^or_[A-Za-z0-9_]{1,60}$",
+    "comment_id": r"^co_[A-Za-z0-9_]{1,60}$",
+    "viewer_id": r"^(gu|us)_[A-Za-z0-9_]{1,60}$",
     "provider": r"^[a-z_]{1,20}$",
 }
 

@@ -23,7 +23,7 @@ STATE: Final = Query(
     rf"^({'|'.join(orders.STATES)})$",
 )
 SEARCH: Final = Query("q", "Part of an order's number or of a name, 1 to 80 characters.", r"^.{1,80}$")
-ROOM: Final = Query("room_id", "Only of this room.", r"^rm_[A-Za-z0-9]{1,60}$")
+ROOM: Final = Query("room_id", "Only of this room.", r"^rm_[A-Za-z0-9_]{1,60}$")
 
 
 def shown(order: Order) -> models.OrderShown:
