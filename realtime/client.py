@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -15,6 +16,8 @@ from websockets.typing import Subprotocol
 
 from realtime.protocol import SUBPROTOCOL_MSGPACK, CommandError, Kind
 
+log = logging.getLogger("flashroom.client")
+
 REPLY_TIMEOUT_S: Final = 10.0
 RECONNECT_MIN_S: Final = 0.5
 RECONNECT_MAX_S: Final = 20.0
@@ -25,8 +28,8 @@ STOP_AFTER_CLOSE: Final = frozenset({4000, 4003})
 class RoomClient:
     """One viewer. The attributes follow the room; `on_event(offset, type, data)` and the like are called in order.
 
-    `get_ticket` is awaited before every connection. `jumps` counts snapshots that replaced what could not be resumed. After a close code
-    that asks a client to stop (PROTOCOL.md) `stopped` is set and it stays away.
+    `get_ticket` is awaited before every connection, and may set `hub_url`. `jumps` counts snapshots that replaced what could not be
+    resumed. After a close code that asks a client to stop (PROTOCOL.md) `stopped` is set and it stays away.
     """
 
     def __init__(
@@ -100,6 +103,8 @@ class RoomClient:
                 code = closed.rcvd.code if closed.rcvd is not None else 1006
             except (OSError, WebSocketException, TimeoutError):
                 pass
+            except Exception:
+                log.exception("the connection failed")
             failures = 0 if self.joined.is_set() else failures + 1
             self._left(code)
             ceiling_s = min(RECONNECT_MAX_S, self._reconnect_min_s * 2**failures)
@@ -122,6 +127,7 @@ class RoomClient:
 
     async def _connect_once(self) -> int:
         """Gives the close code of a connection that ended as it should."""
+        params: dict[str, Any] = {"ticket": await self._get_ticket()}
         async with connect(
             self.hub_url,
             subprotocols=[Subprotocol(SUBPROTOCOL_MSGPACK)],
@@ -130,7 +136,6 @@ class RoomClient:
             ping_interval=None,
             proxy=None,
         ) as socket:
-            params: dict[str, Any] = {"ticket": await self._get_ticket()}
             if self.personal_offset is not None:
                 params["personal_offset"] = self.personal_offset
             if self.epoch is not None:

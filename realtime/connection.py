@@ -118,9 +118,11 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.lost(self, self.reason or ("peer" if self._ws.close_rcvd is not None else "lost"))
+        self._owner.lost(self, self.reason or "lost")
 
     def eof_received(self) -> bool:
+        # A member no more before our half is closed: nothing can be written after that.
+        self._begin_closing("peer" if self._ws.close_rcvd is not None else "lost")
         self._ws.receive_eof()
         self._send_pending()
         return False
@@ -188,10 +190,10 @@ class Connection(asyncio.Protocol):
         self._owner.received(self, data)
 
     def _failure(self) -> str:
-        """Why the frame layer closed; empty when the peer asked for it."""
+        """Why the frame layer closed."""
         sent = self._ws.close_sent
         if self._ws.close_rcvd is not None or sent is None:
-            return ""
+            return "peer"
         return f"frame_{int(sent.code)}"
 
     # -- what leaves

@@ -60,6 +60,7 @@ class HubRoom:
         self.loaded = asyncio.Event()
         self._services = services
         self._stale = True
+        self._must_jump = False
         self._early: list[bytes] = []
         self._early_lost = False
         self._banned: frozenset[str] = frozenset()
@@ -306,8 +307,9 @@ class HubRoom:
                 log.warning("room %s: %s; beginning a new epoch", self.room_id, lost)
                 await self._renew_epoch()
                 continue
-            if jumps:
+            if jumps or self._must_jump:
                 await self._send_jump()
+                self._must_jump = False
             try:
                 await self._send_missed_personal(stored.personal_heads)
                 self._take_early()
@@ -342,7 +344,7 @@ class HubRoom:
         self._banned = stored.banned
         for key, (version, packed) in stored.values.items():
             self.state.take_value(key, version, packed)
-        if jumps or not self.loaded.is_set():
+        if jumps or self._must_jump or not self.loaded.is_set():
             self.state.tick(now_ms())  # Snapshots carry all of it.
         return jumps
 
@@ -387,7 +389,16 @@ class HubRoom:
     # -- writing
 
     async def run(self) -> None:
-        """Follow the room until cancelled."""
+        """Follow the room until cancelled. A defect of ours costs its members a declared jump, not the room."""
+        while True:
+            try:
+                await self._follow()
+            except Exception:
+                log.exception("room %s failed; beginning again with a jump", self.room_id)
+                self._stale = self._must_jump = True
+                await asyncio.sleep(1.0)
+
+    async def _follow(self) -> None:
         settings, metrics = self._services.settings, self._services.metrics
         while True:
             if self._stale:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgpack
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
 from realtime.broker import Broker, now_ms
@@ -105,6 +107,13 @@ async def watching(
         yield watched
 
 
+HANDSHAKE = (
+    b"GET /v1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: flashroom.v1.msgpack\r\n\r\n"
+)
+
+
 class Wire:
     """A WebSocket spoken by hand: what the hub really sends, and anything a client may send."""
 
@@ -143,8 +152,10 @@ class Wire:
 
     async def close_code(self) -> int | None:
         """Read to the end, and say how it ended."""
-        async with asyncio.timeout(8):
-            await self.socket.wait_closed()
+        with contextlib.suppress(ConnectionClosed):
+            async with asyncio.timeout(8):
+                while True:
+                    await self.socket.recv()
         return self.socket.close_code
 
 
