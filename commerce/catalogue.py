@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, func, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from commerce import upsert
 from commerce.errors import Invalid, NotFound
 from commerce.money import require_amount, require_currency
 from commerce.schema import product as product_table
@@ -87,8 +86,7 @@ async def put_product(c: AsyncConnection, product: Product) -> None:
 async def _upsert(
     c: AsyncConnection, table: Any, key: dict[str, Any], at_first: dict[str, Any], always: dict[str, Any]
 ) -> None:
-    insert: Any = postgresql_insert if c.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(table).values(**key, **at_first, **always)
+    statement = upsert.insert_into(c, table).values(**key, **at_first, **always)
     await c.execute(statement.on_conflict_do_update(index_elements=list(key), set_=always))
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import insert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import crash_points, hold_tokens, ledger, orders, outbox, sale_rows, snapshots, stock
+from commerce import crash_points, hold_tokens, ledger, orders, outbox, sale_rows, snapshots, stock, upsert
 from commerce.database import Database
 from commerce.errors import Forbidden, Invalid, Refused
 from commerce.hold_tokens import HoldToken
@@ -62,17 +61,9 @@ class Checkout:
         receiver = check_name(name)
         checked = check_address(address)
         shown = check_name(buyer_name or name)[:80]
-        try:
-            async with self.database.begin() as c:
-                order, used = await self._bind(c, hold, receiver, checked, shown)
-                sale = await sale_rows.get(c, hold.sale_id)
-        except IntegrityError:
-            # The same hold was bound at this very moment by another call: its order is ours.
-            async with self.database.read() as c:
-                found = await orders.find_by_hold(c, hold.hold_id)
-            if found is None:
-                raise
-            return found
+        async with self.database.begin() as c:
+            order, used = await self._bind(c, hold, receiver, checked, shown)
+            sale = await sale_rows.get(c, hold.sale_id)
         crash_points.reach("bind.committed")
         await snapshots.tell_bound(self.hot_ledger, sale, hold.hold_id, hold.buyer_id, used)
         return order
@@ -92,6 +83,21 @@ class Checkout:
         sale = await sale_rows.get(c, hold.sale_id)
         if sale.state not in BINDABLE or (sale.room_id, sale.currency) != (hold.room_id, hold.currency):
             raise Refused("sale_closed", "this sale is over", state=sale.state)
+        order_id = order_id_of(hold.hold_id)
+        row: dict[str, Any] = {
+            "hold_id": hold.hold_id,
+            "sale_id": hold.sale_id,
+            "order_id": order_id,
+            "buyer_id": hold.buyer_id,
+        }
+        row |= {"quantity": hold.quantity, "epoch": hold.epoch, "seq": hold.seq, "state": "bound"}
+        row |= {"deadline_ms": max(hold.expires_at_ms, now_ms + MIN_TIME_TO_PAY_MS)}
+        insert_hold = upsert.insert_into(c, hold_table).values(row)
+        if not await upsert.wrote(c, insert_hold.on_conflict_do_nothing(index_elements=["hold_id"])):
+            # Another call has bound this hold at this very moment; the primary key made us wait for it.
+            order = await orders.find_by_hold(c, hold.hold_id)
+            assert order is not None
+            return order, await stock.used_quota(c, hold.sale_id, hold.buyer_id)
         used = await stock.use_quota(c, hold.sale_id, hold.buyer_id, hold.quantity, sale.limit_per_buyer)
         if used is None:
             raise Refused(
@@ -101,20 +107,6 @@ class Checkout:
         if not await stock.reserve(c, hold.sale_id, hold.quantity):
             raise Refused("sold_out_late", "the last unit went to somebody else")
         crash_points.reach("bind.reserved")
-        order_id = order_id_of(hold.hold_id)
-        await c.execute(
-            insert(hold_table).values(
-                hold_id=hold.hold_id,
-                sale_id=hold.sale_id,
-                order_id=order_id,
-                buyer_id=hold.buyer_id,
-                quantity=hold.quantity,
-                state="bound",
-                deadline_ms=max(hold.expires_at_ms, now_ms + MIN_TIME_TO_PAY_MS),
-                epoch=hold.epoch,
-                seq=hold.seq,
-            )
-        )
         total = total_minor(hold.price_minor, hold.quantity)
         await c.execute(
             insert(order_table).values(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from commerce import upsert
 from commerce.errors import Invalid, OutOfState
 from commerce.schema import idempotency
 
@@ -48,10 +47,13 @@ async def begin(
 
     Raises Invalid("idempotency_key_reused") for another body, OutOfState("idempotency_in_progress") while the first call runs.
     """
-    insert: Any = postgresql_insert if c.dialect.name == "postgresql" else sqlite_insert
     row = {"principal": principal, "key": key, "fingerprint": call_fingerprint, "begun_at_ms": now_ms}
-    statement = insert(idempotency).values(row).on_conflict_do_nothing(index_elements=["principal", "key"])
-    if (await c.execute(statement)).rowcount == 1:
+    statement = (
+        upsert.insert_into(c, idempotency)
+        .values(row)
+        .on_conflict_do_nothing(index_elements=["principal", "key"])
+    )
+    if await upsert.wrote(c, statement):
         return Begun()
     mine = (idempotency.c.principal == principal, idempotency.c.key == key)
     found = (await c.execute(select(idempotency).where(*mine))).one()

@@ -5,25 +5,21 @@ A lease keeps order and saves work. It is never what correctness rests on: each 
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import delete, or_
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from commerce import upsert
 from commerce.schema import lease
 
 
 async def acquire(c: AsyncConnection, name: str, owner: str, now_ms: int, ttl_ms: int) -> bool:
     """Take or renew the lease for `ttl_ms`; False while another owner's has not run out."""
-    insert: Any = postgresql_insert if c.dialect.name == "postgresql" else sqlite_insert
     values = {"owner": owner, "until_ms": now_ms + ttl_ms}
-    statement = insert(lease).values(name=name, **values)
+    statement = upsert.insert_into(c, lease).values(name=name, **values)
     statement = statement.on_conflict_do_update(
         index_elements=["name"], set_=values, where=or_(lease.c.owner == owner, lease.c.until_ms <= now_ms)
     )
-    return bool((await c.execute(statement)).rowcount == 1)
+    return await upsert.wrote(c, statement)
 
 
 async def give_back(c: AsyncConnection, name: str, owner: str) -> None:

@@ -42,11 +42,3 @@ async def tell_bound(
     except Unavailable as error:
         logger.warning("bound hold %s was not told to Redis: %s", hold_id, error.code)
         return None
-
-
-async def look(hot: HotLedger, sale: Sale) -> StockNumbers | None:
-    """The numbers Redis shows, or None when it does not answer or does not have the sale."""
-    try:
-        return await hot.numbers(sale.room_id, sale.sale_id)
-    except Unavailable:
-        return None

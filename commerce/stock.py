@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from commerce import upsert
 from commerce.errors import Quarantined, Refused
 from commerce.schema import buyer_quota, stock, stock_movement, variant
 
@@ -99,8 +98,7 @@ async def move(
 async def _note_movement(
     c: AsyncConnection, movement_id: str, variant_id: str, sale_id: str, units: int, reason: str, at_ms: int
 ) -> bool:
-    insert: Any = postgresql_insert if c.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(stock_movement).values(
+    statement = upsert.insert_into(c, stock_movement).values(
         movement_id=movement_id,
         variant_id=variant_id,
         sale_id=sale_id,
@@ -109,15 +107,16 @@ async def _note_movement(
         at_ms=at_ms,
     )
     statement = statement.on_conflict_do_nothing(index_elements=["movement_id"])
-    return bool((await c.execute(statement)).rowcount == 1)
+    return await upsert.wrote(c, statement)
 
 
 async def use_quota(c: AsyncConnection, sale_id: str, buyer_id: str, units: int, limit: int) -> int | None:
     """Count units towards a buyer's limit in this sale: units used now, or None when the limit does not allow them."""
     if units > limit:
         return None
-    insert: Any = postgresql_insert if c.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(buyer_quota).values(sale_id=sale_id, buyer_id=buyer_id, used=units, limit_units=limit)
+    statement = upsert.insert_into(c, buyer_quota).values(
+        sale_id=sale_id, buyer_id=buyer_id, used=units, limit_units=limit
+    )
     statement = statement.on_conflict_do_update(
         index_elements=["sale_id", "buyer_id"],
         set_={"used": buyer_quota.c.used + units},

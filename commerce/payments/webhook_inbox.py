@@ -7,11 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import crash_points
+from commerce import crash_points, upsert
 from commerce.database import Database
 from commerce.errors import CommerceError, Invalid, NotFound, Unavailable
 from commerce.payments.provider import Provider, WebhookEvent
@@ -28,11 +26,9 @@ async def store(c: AsyncConnection, provider: str, event: WebhookEvent, body: by
     """Keep a verified message; False when this event is here already."""
     if not 0 < len(event.event_id) <= MAX_EVENT_ID_CHARACTERS:
         raise Invalid("bad_webhook", f"an event id has at most {MAX_EVENT_ID_CHARACTERS} characters")
-    insert: Any = postgresql_insert if c.dialect.name == "postgresql" else sqlite_insert
     row = {"provider": provider, "event_id": event.event_id, "body": body, "received_at_ms": now_ms}
-    statement = insert(inbox).values(**row, tries=0, next_try_at_ms=now_ms)
-    done = await c.execute(statement.on_conflict_do_nothing(index_elements=["provider", "event_id"]))
-    return bool(done.rowcount == 1)
+    statement = upsert.insert_into(c, inbox).values(**row, tries=0, next_try_at_ms=now_ms)
+    return await upsert.wrote(c, statement.on_conflict_do_nothing(index_elements=["provider", "event_id"]))
 
 
 async def process(

