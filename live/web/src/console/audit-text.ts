@@ -1,22 +1,9 @@
-/** Audit entries as one line each: who, which thing, and only what changed. No I/O. */
-
-import type { AuditEntry } from "./audit";
+/** Audit entries as one line each: only what changed. No I/O. */
 
 const MAX_CHANGES = 4;
 const MAX_VALUE = 48;
 /** Changes with every touch of a row and says nothing to a person. */
 const NOISE = new Set(["version", "epoch", "updated_at_ms"]);
-
-export function nameOf(actor: AuditEntry["actor"]): string {
-  if (typeof actor === "string") return actor;
-  return actor?.name ?? actor?.email ?? actor?.user_id ?? "–";
-}
-
-export function targetText(target: AuditEntry["target"]): string {
-  if (target === null || target === undefined) return "";
-  if (typeof target === "string") return target;
-  return Object.values(target).map(valueText).join(" ");
-}
 
 /** "state: open → paused, quota: 20 → 30"; empty when nothing differs. */
 export function changeText(before: unknown, after: unknown): string {

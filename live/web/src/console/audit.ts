@@ -7,9 +7,11 @@ import { Poller } from "./poller";
 
 export interface AuditEntry {
   at_ms: number;
-  actor: string | { user_id?: string; name?: string; email?: string };
+  audit_id: number;
+  actor_id: string;
+  actor_name: string;
   action: string;
-  target: string | Record<string, unknown> | null;
+  target: string;
   before: unknown;
   after: unknown;
 }
@@ -67,8 +69,8 @@ export class Audit {
     try {
       const page = await api.get<AuditPage>(`${this.path}?limit=${PAGE}`, { retries: 0 });
       const before = this.entries.peek() ?? [];
-      const oldestMs = page.entries.at(-1)?.at_ms ?? 0;
-      const below = before.length > PAGE ? before.filter((entry) => entry.at_ms < oldestMs) : [];
+      const oldest = page.entries.at(-1)?.audit_id ?? 0;
+      const below = before.length > PAGE ? before.filter((entry) => entry.audit_id < oldest) : [];
       this.entries.value = [...page.entries, ...below];
       if (!below.length) this.nextCursor.value = page.next_cursor;
       this.problem.value = null;

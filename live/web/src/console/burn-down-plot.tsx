@@ -10,6 +10,8 @@ const WIDTH = 400;
 const HEIGHT = 120;
 /** Redrawn this often while the sale runs; between two values only the right edge moves. */
 const DRAW_EVERY_MS = 500;
+/** How much of the flat beginning is shown before the first unit moves. */
+const LEAD_MS = 3_000;
 
 /** Answers: when will it run out, and how much of it is stuck in holds? */
 export function BurnDown() {
@@ -35,7 +37,7 @@ export function BurnDown() {
       {!first || !last || isFlat ? (
         <Empty title={w("burn_empty")} hint={w("burn_empty_hint")} />
       ) : (
-        <Plot samples={samples} fromMs={first.at_ms} toMs={Math.max(nowMs, last.at_ms + 1000)} first={first} last={last} lang={lang} />
+        <Plot samples={samples} fromMs={Math.max(first.at_ms, (samples[1]?.at_ms ?? 0) - LEAD_MS)} toMs={Math.max(nowMs, last.at_ms + 1000)} first={first} last={last} lang={lang} />
       )}
     </div>
   );

@@ -105,11 +105,12 @@ export function sumHolds({ available, held, sold, quota }: Pick<StockValue, "ava
   return parts.every((n) => Number.isInteger(n) && n >= 0) && available + held + sold === quota;
 }
 
-export type Permission = "sell" | "moderate" | "see";
+export type Permission = "sell" | "moderate" | "produce" | "see";
 
 const ROLES: Readonly<Record<Permission, readonly Role[]>> = {
   sell: ["seller", "host", "owner"],
-  moderate: ["moderator", "host", "owner"],
+  moderate: ["moderator", "seller", "host", "owner"],
+  produce: ["host", "owner"],
   see: ["analyst", "moderator", "seller", "host", "owner"],
 };
 

@@ -1,10 +1,11 @@
 import { formatTime } from "../shared/clock";
-import { language } from "../shared/words";
 import type { AuditEntry } from "./audit";
-import { changeText, nameOf, targetText } from "./audit-text";
+import { changeText } from "./audit-text";
+import { language, localised } from "../shared/words";
 import { useDesk } from "./context";
+import type { RoomDesk } from "./room-desk";
 import { Empty, ProblemLine } from "./parts";
-import { w } from "./words";
+import { w, words } from "./words";
 
 /** Who did what to what, and what it changed. */
 export function LogPanel() {
@@ -23,8 +24,8 @@ export function LogPanel() {
           <Empty title={w("log_empty")} hint={w("log_empty_hint")} />
         ) : (
           <ol>
-            {entries.map((entry, index) => (
-              <Entry key={`${entry.at_ms}/${entry.action}/${index}`} entry={entry} />
+            {entries.map((entry) => (
+              <Entry key={entry.audit_id} entry={entry} />
             ))}
           </ol>
         )}
@@ -39,15 +40,33 @@ export function LogPanel() {
 }
 
 function Entry({ entry }: { entry: AuditEntry }) {
+  const desk = useDesk();
   const change = changeText(entry.before, entry.after);
   return (
     <li class="entry" data-testid="audit-entry">
       <time class="num">{formatTime(entry.at_ms, language.value)}</time>
       <p>
-        <b>{nameOf(entry.actor)}</b> <span class="entry-action">{entry.action.replace(/[._]/g, " ")}</span>{" "}
-        <span class="entry-target mono">{targetText(entry.target)}</span>
+        <b>{entry.actor_name}</b> <span class="entry-action">{actionWord(entry.action)}</span>{" "}
+        <span class="entry-target">{targetName(desk, entry)}</span>
         {change && <span class="entry-change num">{change}</span>}
       </p>
     </li>
   );
+}
+
+function actionWord(action: string): string {
+  const word = `did_${action}`;
+  return words.has(word) ? w(word) : action.replace(/_/g, " ");
+}
+
+/** A sale by its product and round, a product by its name, a comment's author or a viewer as far as we know them. */
+function targetName(desk: RoomDesk, entry: AuditEntry): string {
+  const { target } = entry;
+  if (target === desk.roomId || target === "none") return "";
+  const sale = desk.sales.value.get(target);
+  const product = desk.product(sale?.product_id ?? target);
+  if (product) return sale ? `${localised(product.title)} · ${w("round", { n: sale.round })}` : localised(product.title);
+  const line = desk.store.comments.value.find((one) => one.id === target || one.viewer_id === target);
+  if (line) return line.id === target ? `${line.name}: “${line.text}”` : line.name;
+  return target;
 }

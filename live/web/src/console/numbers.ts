@@ -20,7 +20,8 @@ export interface Stats {
   peak: number;
   likes: number;
   comments: number;
-  orders: OrderNumbers & { ghost?: Partial<OrderNumbers>; failed?: number; expired?: number; cancelled?: number };
+  ghosts?: number;
+  orders: OrderNumbers & { ghost_placed?: number; ghost_paid?: number };
 }
 
 export type Health = "good" | "slow" | "down" | "unknown";

@@ -6,7 +6,7 @@ import { api, Problem } from "../shared/api";
 import { heartbeat } from "../shared/clock";
 import { RoomConnection, wakeWithPage } from "../shared/connection";
 import { RoomStore } from "../shared/room-store";
-import type { Product, Role, RoomPage, Sale, SaleProblem, SaleState, SaleValue, StockValue, TicketAnswer, Variant } from "../shared/types";
+import type { Product, Role, RoomPage, Sale, SaleEvent, SaleProblem, SaleState, SaleValue, StockValue, TicketAnswer, Variant } from "../shared/types";
 import { localised, shared } from "../shared/words";
 import { Audit } from "./audit";
 import { addSample, type Sample } from "./burn-down";
@@ -27,6 +27,7 @@ export type Tray = "pause" | "abort" | "add_stock" | "withdraw_stock" | null;
 type Choice = { kind: "new"; from: Sale | null } | { kind: "sale"; saleId: string };
 
 const MAX_SALES = 200;
+const MAX_MARKS = 60;
 
 export class RoomDesk {
   readonly store = new RoomStore();
@@ -41,6 +42,8 @@ export class RoomDesk {
   readonly products = signal<readonly Product[]>([]);
   readonly sales = signal<ReadonlyMap<string, Sale>>(new Map());
   readonly problems = signal<ReadonlyMap<string, readonly SaleProblem[]>>(new Map());
+  /** What happened to each sale since this console opened, newest last. */
+  readonly marks = signal<ReadonlyMap<string, readonly SaleEvent[]>>(new Map());
   readonly samples = signal<ReadonlyMap<string, readonly Sample[]>>(new Map());
   readonly productId = signal<string | null>(null);
   readonly tab = signal<Tab>("desk");
@@ -80,7 +83,17 @@ export class RoomDesk {
   async open(): Promise<void> {
     await this.reloadSales();
     this.chooseRunning();
-    this.undo.push(effect(() => this.takeValues()), effect(() => this.takeStock()), wakeWithPage(this.connection));
+    this.undo.push(
+      effect(() => this.takeValues()),
+      effect(() => this.takeStock()),
+      this.store.onEvent((type, data) => {
+        if (type === "sale") this.takeEvent(data as SaleEvent);
+      }),
+      this.store.onJoined((joined) => {
+        if (!joined.recovered) void this.reloadSales();
+      }),
+      wakeWithPage(this.connection),
+    );
     this.connection.start();
     this.truth.start();
     this.numbers.start();
@@ -140,6 +153,7 @@ export class RoomDesk {
 
   stock(saleId: string): StockValue | null {
     const live = this.store.stock.value.get(saleId) ?? null;
+    // The answers are no signal of their own: each comes with a new `sales`.
     void this.sales.value;
     const answered = this.answeredStock.get(saleId) ?? null;
     return live ?? answered;
@@ -227,7 +241,8 @@ export class RoomDesk {
   }
 
   async change(sale: Sale, terms: NewSale): Promise<boolean> {
-    const { variant_id: _, ...changes } = terms;
+    // The variant and the rule are part of what the sale is; they are not edited.
+    const { variant_id: _variant, rule: _rule, ...changes } = terms;
     const changed = await this.command(sale, "edit", changes, "patch", "");
     if (!changed) return false;
     await this.validate(changed);
@@ -299,7 +314,7 @@ export class RoomDesk {
     let isNews = false;
     for (const [saleId, value] of values) {
       const before = sales.get(saleId);
-      if (this.seenValues.get(saleId) === value) continue;
+      if (!value || this.seenValues.get(saleId) === value) continue;
       this.seenValues.set(saleId, value);
       isNews = true;
       if (!before) void this.reloadSales();
@@ -311,6 +326,20 @@ export class RoomDesk {
 
   private readonly seenValues = new Map<string, SaleValue>();
 
+  private takeEvent(event: SaleEvent): void {
+    const before = this.marks.peek().get(event.sale_id) ?? [];
+    this.marks.value = new Map(this.marks.peek()).set(event.sale_id, [...before, event].slice(-MAX_MARKS));
+    // What went back to ready or draft is private again: the hub tells no more of it, the API does.
+    const known = this.sales.peek().get(event.sale_id)?.state;
+    if (known !== event.state && (event.state === "ready" || event.state === "draft")) void this.reloadSales();
+  }
+
+  /** Time that was left when the running pause began; null when this console didn't see it begin. */
+  pausedLeftMs(sale: SaleValue): number | null {
+    const pausedAtMs = this.marks.value.get(sale.sale_id)?.findLast((mark) => mark.state === "paused")?.at_ms;
+    return pausedAtMs === undefined || sale.closes_at_ms === null ? null : Math.max(0, sale.closes_at_ms - pausedAtMs);
+  }
+
   private takeStock(): void {
     for (const stock of this.store.stock.value.values()) this.sample(stock);
   }
@@ -321,8 +350,8 @@ export class RoomDesk {
     if (after !== before) this.samples.value = new Map(this.samples.peek()).set(stock.sale_id, after);
   }
 
-  private noteState(sale: SaleValue & { opened_at_ms?: number | null }, before: SaleState | null): void {
-    if (sale.opened_at_ms || sale.state === "open" || sale.state === "paused") this.wereOpen.add(sale.sale_id);
+  private noteState(sale: SaleValue & { opened_at_ms?: number | null; duration_ms?: number }, before: SaleState | null): void {
+    if (sale.opened_at_ms || sale.state === "open" || sale.state === "paused" || isResuming(sale)) this.wereOpen.add(sale.sale_id);
     if (sale.state === "ready" || sale.state === "draft") this.wereOpen.delete(sale.sale_id);
     if (before === null || before === sale.state) return;
     const name = localised(this.product(sale.product_id)?.title);
@@ -338,6 +367,12 @@ export class RoomDesk {
       if (!(error instanceof Problem)) throw error;
     }
   }
+}
+
+/** A countdown to less than the whole duration follows a pause. */
+function isResuming(sale: SaleValue & { duration_ms?: number }): boolean {
+  if (sale.state !== "countdown" || !sale.duration_ms || sale.opens_at_ms === null || sale.closes_at_ms === null) return false;
+  return sale.closes_at_ms - sale.opens_at_ms < sale.duration_ms;
 }
 
 function fresh(roomId: string): Pick<Sale, "room_id" | "duration_ms" | "countdown_ms" | "stock"> {

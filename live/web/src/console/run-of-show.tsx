@@ -102,9 +102,9 @@ function SaleLine({ sale, isPinned }: { sale: Sale | null; isPinned: boolean }) 
   return (
     <span class="run-sale">
       {isPinned && (
-        <span class="badge badge-pinned">
+        <span class={`badge badge-pinned ${sale ? "is-short" : ""}`} title={w("pinned")}>
           <PinIcon size={11} />
-          {w("pinned")}
+          <span class={sale ? "visually-hidden" : ""}>{w("pinned")}</span>
         </span>
       )}
       {sale && <StatePill state={sale.state} />}

@@ -5,6 +5,7 @@ import { language, localised, shared } from "../shared/words";
 import { useControls, useDesk, useTicking } from "./context";
 import { sumHolds } from "./desk-state";
 import { Empty, StatePill } from "./parts";
+import { reasonWord } from "./reason";
 import { SaleEnded } from "./sale-ended";
 import { SaleForm } from "./sale-form-panel";
 import { SaleRunning } from "./sale-running";
@@ -98,14 +99,6 @@ function State({ sale }: { sale: Sale }) {
       <StatePill state={sale.state} lock={stock !== null && !sumHolds(stock)} big />
     </div>
   );
-}
-
-const REASONS = ["host", "payment_outage", "stream_lost", "wrong_terms", "not_ready", "wrong_product", "sold_out", "time_up", "ended_early", "resumed"] as const;
-
-/** A reason of ours in the page's language; what a person typed stays as typed. */
-export function reasonWord(reason: string): string {
-  const known = REASONS.find((one) => one === reason);
-  return known ? w(`reason_${known}`) : reason;
 }
 
 function Hand({ sale, product }: { sale: Sale; product: Product }) {

@@ -89,18 +89,22 @@ export function SaleForm({ product, editing, onDone }: Props) {
           <NumberField {...field("hold_s")} label={w("hold_time")} suffix={w("seconds")} presets={[60, 120, 300]} seconds />
           <NumberField {...field("countdown_s")} label={w("countdown")} suffix={w("seconds")} presets={[5, 10, 30]} seconds />
           <NumberField {...field("extend_s")} label={w("extension")} suffix={w("seconds")} presets={[0, 30, 60]} seconds />
+          <div class="number-field">
+            <span class="field-label">{w("rule")}</span>
+            <span class="rule-fixed">{w("rule_first_come")}</span>
+          </div>
         </div>
       </div>
       <div class="controls">
         <FailureLine runner={desk.runner} place={place} />
         <div class="controls-row">
-          <p class="controls-note">{w("rule_first_come")}</p>
+          <p class="controls-note">{w("form_note")}</p>
           {(editing || desk.formSource()) && (
             <button type="button" class="button button-quiet" onClick={() => (onDone ? onDone() : desk.leaveForm(product.product_id))}>
               {w("form_cancel")}
             </button>
           )}
-          <button type="submit" class="button button-flash danger-slot" disabled={waiting !== null || isLocked} aria-busy={waiting !== null} data-testid="make-sale">
+          <button type="submit" class="button button-strong danger-slot" disabled={waiting !== null || isLocked} aria-busy={waiting !== null} data-testid="make-sale">
             {editing ? w(waiting ? "saving" : "save_changes") : w(waiting ? "making_sale" : "make_sale")}
           </button>
         </div>

@@ -8,6 +8,7 @@ import { type Controls, useControls, useDesk, useTicking } from "./context";
 import { abortLeftMs, sumHolds } from "./desk-state";
 import { HoldButton } from "./hold-button";
 import { isEndKeyDown } from "./keys";
+import { Happened } from "./happened";
 import { FailureLine, span } from "./parts";
 import { TrayPanel } from "./trays";
 import { type ConsoleWord, w } from "./words";
@@ -23,6 +24,7 @@ export function SaleRunning({ sale }: { sale: Sale }) {
         <Clock sale={sale} stock={stock} />
         {stock && <Sum stock={stock} />}
         <Facts sale={sale} stock={stock} />
+        <Happened sale={sale} />
       </div>
       <div class="controls">
         <FailureLine runner={desk.runner} place={desk.place(sale.sale_id)} />
@@ -46,10 +48,10 @@ function Clock({ sale, stock }: { sale: Sale; stock: StockValue | null }) {
   const isStale = desk.truth.isStale.value;
   const view = useTicking(() => {
     void heartbeat.value;
-    return clockView(sale, stock, desk.store.serverNow());
+    return clockView(sale, stock, desk.store.serverNow(), desk.pausedLeftMs(sale));
   }, [desk, sale, stock, language.value]);
   return (
-    <div class={`clock ${view.isUrgent ? "is-urgent" : ""} ${isStale ? "is-unconfirmed" : ""}`} data-testid="sale-clock">
+    <div class={`clock clock-${sale.state} ${view.isUrgent ? "is-urgent" : ""} ${isStale ? "is-unconfirmed" : ""}`} data-testid="sale-clock">
       <span class="clock-caption">{view.caption}</span>
       <time class="clock-time num" role="timer" aria-live="off">
         {view.text}
@@ -62,7 +64,7 @@ function Clock({ sale, stock }: { sale: Sale; stock: StockValue | null }) {
 }
 
 /** Below ten seconds with tenths: that is where the operator counts along. The word "ended" is the server's alone. */
-function clockView(sale: Sale, stock: StockValue | null, nowMs: number): ClockView {
+function clockView(sale: Sale, stock: StockValue | null, nowMs: number, pausedLeftMs: number | null): ClockView {
   const count = (untilMs: number | null, totalMs: number, caption: ConsoleWord, over: ConsoleWord): ClockView => {
     const leftMs = (untilMs ?? nowMs) - nowMs;
     if (leftMs <= 0) return { caption: w(over), text: "0.0", isUrgent: true, left: 0 };
@@ -73,7 +75,12 @@ function clockView(sale: Sale, stock: StockValue | null, nowMs: number): ClockVi
     case "countdown":
       return count(sale.opens_at_ms, sale.countdown_ms, "opens_in_big", "opening");
     case "paused":
-      return { caption: w("paused_clock"), text: "❙❙", isUrgent: false, left: 0 };
+      return {
+        caption: w("paused_clock"),
+        text: pausedLeftMs === null ? "–:––" : formatRemaining(pausedLeftMs),
+        isUrgent: false,
+        left: pausedLeftMs === null || !sale.duration_ms ? 0 : Math.min(1, pausedLeftMs / sale.duration_ms),
+      };
     case "draining":
       if (stock && stock.held === 0) return { caption: w("draining_none"), text: "0:00", isUrgent: false, left: 0 };
       return { ...count(stock?.next_hold_ends_at_ms ?? null, sale.hold_ms, "next_hold", "draining_clock"), isUrgent: false };
@@ -184,12 +191,12 @@ function RunningControls({ sale, stock, controls }: { sale: Sale; stock: StockVa
           {waiting === "extend" ? w("extending") : w("extend", { time: span(sale.extendable_ms, w) })}
         </button>
       )}
-      <p class="controls-note">{sale.state === "draining" ? w("draining_hint") : stock ? holdsLine(stock.held) : ""}</p>
+      <p class="controls-note">{sale.state === "draining" ? w("draining_hint") : ""}</p>
       {sale.state !== "draining" && (
         <HoldButton
           tone="danger"
           class="danger-slot"
-          hint={w("end_hint")}
+          hint={`${holdsLine(stock?.held ?? 0)} · Shift+E`}
           disabled={!may("end_early")}
           isKeyDown={isEndKeyDown.value}
           keyshortcuts="Shift+E"

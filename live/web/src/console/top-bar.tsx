@@ -59,7 +59,7 @@ function RoomMenu() {
     >
       {(close) => (
         <>
-          {desk.may("sell") && (
+          {desk.may("produce") && (
             <div class="menu-group">
               {status !== "live" && (
                 <button type="button" class="menu-item" disabled={waiting !== null} onClick={() => void desk.setStatus("live").then(close)}>
@@ -145,12 +145,11 @@ function Figures() {
   const currency = desk.products.value[0]?.currency ?? "CNY";
   const money = (minor: number | undefined): string => (minor === undefined ? "–" : formatMoney(minor, currency, lang));
   const count = (n: number): string => (n === 1 ? w("order_1") : w("orders_n", { n: formatCount(n, lang) }));
-  const ghosts = orders?.ghost;
   return (
     <dl class="figures">
       <Figure
         name={w("watching")}
-        title={w("watching_means")}
+        title={w("watching_means") + simulated(stats?.ghosts)}
         testid="watching"
         value={watching ? formatCount(watching.count, lang) : "–"}
         note={watching ? w("watching_peak", { n: formatCount(watching.peak, lang) }) : ""}
@@ -159,26 +158,26 @@ function Figures() {
       <Figure name={w("comments")} testid="comments" value={formatCount(desk.numbers.comments.value, lang)} />
       <Figure
         name={w("placed")}
-        title={w("placed_means")}
+        title={w("placed_means") + simulated(orders?.ghost_placed)}
         testid="placed"
         quiet
         value={money(orders?.placed_minor)}
-        note={orders ? count(orders.placed) + simulated(ghosts?.placed) : ""}
+        note={orders ? count(orders.placed) : ""}
       />
       <Figure
         name={w("paid")}
-        title={w("paid_means")}
+        title={w("paid_means") + simulated(orders?.ghost_paid)}
         testid="paid"
         strong
         value={money(orders?.paid_minor)}
-        note={orders ? count(orders.paid) + simulated(ghosts?.paid) : ""}
+        note={orders ? count(orders.paid) : ""}
       />
     </dl>
   );
 }
 
 function simulated(n: number | undefined): string {
-  return n ? ` · ${w("simulated_n", { n })}` : "";
+  return n ? ` ${w("simulated_n", { n })}` : "";
 }
 
 interface FigureProps {
@@ -194,11 +193,11 @@ interface FigureProps {
 function Figure({ name, value, note, title, quiet = false, strong = false, testid }: FigureProps) {
   return (
     <div class={`figure ${quiet ? "figure-quiet" : ""} ${strong ? "figure-strong" : ""}`} title={title} data-testid={`figure-${testid}`}>
-      <dt>{name}</dt>
-      <dd>
-        <b class="num">{value}</b>
+      <dt>
+        {name}
         {note && <span class="num">{note}</span>}
-      </dd>
+      </dt>
+      <dd class="num">{value}</dd>
     </div>
   );
 }
