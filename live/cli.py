@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from live import logs
+from live import logs, processes
 from live.processes import CannotStart
 from live.settings import Settings, SettingsError
 
@@ -62,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one role; gives the exit code. What a person can put right is said in plain words, without a traceback."""
     name = parser().parse_args(arguments).role
     role = ROLES[name]
-    logs.set_up(name)
+    logs.set_up(name, level=logging.WARNING if name in ("dev", "doctor") else None)
+    if os.environ.get(processes.DIE_WITH_PARENT):
+        processes.die_with_parent()
     try:
         settings = Settings.read()
         module, function = role.function.split(":")

@@ -14,7 +14,8 @@ MAX_MESSAGE_CHARACTERS: Final = 4_000
 _SECRETS: Final = (
     (re.compile(r"(\w+://[^\s:/@]*):[^\s@/]+@"), r"\1:***@"),  # passwords in URLs
     (re.compile(r"eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), "[token]"),  # JSON Web Tokens: tickets, guests' cookies
-    (re.compile(r"(?i)\b(bearer|password|secret|authorization)(\"?\s*[=:]\s*\"?|\s+)[^\s\",;]+"), r"\1\2***"),
+    (re.compile(r"(?i)\b(bearer)\s+[\w.~+/=-]+"), r"\1 ***"),
+    (re.compile(r"(?i)\b(password|secret|authorization)(\"?\s*[=:]\s*\"?)(?!bearer)[^\s\",;]+"), r"\1\2***"),
     (
         re.compile(r"\b\d(?:[ -]?\d){12,18}\b"),
         "[number]",

@@ -12,15 +12,18 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
+if TYPE_CHECKING:  # half a second that `flashroom --help` and `flashroom dev` don't need
+    from redis.asyncio import Redis
 
 REDIS_WAIT_S: Final = 30.0
 PROBE_TIMEOUT_S: Final = 1.0
 HEARTBEAT_INTERVAL_S: Final = 1.0
 HEARTBEAT_TTL_MS: Final = 5_000
+DIE_WITH_PARENT: Final = "FLASHROOM_DIE_WITH_PARENT"
+"""Set in the environment of processes that must not outlive whoever started them."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
