@@ -48,6 +48,10 @@ export function BuyButton({ sale }: { sale: SaleValue | null }) {
   );
 }
 
+function isBuyable(state: BuyState): boolean {
+  return state.kind === "buy" || state.kind === "buy_more";
+}
+
 function label(session: RoomSession, state: BuyState): string {
   const time = state.untilMs === null ? "" : formatRemaining(state.untilMs - session.store.serverNow());
   return w(`buy_${state.kind}`, { time });
@@ -62,7 +66,7 @@ function line(session: RoomSession, sale: SaleValue | null, state: BuyState): st
   if (state.kind === "held" || state.kind === "paying" || state.kind === "confirming" || state.kind === "bought") return null;
   // What the sale does now is the better reason, once it no longer takes taps.
   const refusal = state.kind === "paused" || state.kind === "soon" || state.kind === "opens_in" ? null : session.lastRefusal(sale.sale_id);
-  if (refusal) return refusal;
+  if (refusal) return isBuyable(state) && session.wasOutOfStock(sale.sale_id) ? w("line_came_back") : refusal;
   const stock = session.store.stock.value.get(sale.sale_id);
   switch (state.kind) {
     case "all_held":

@@ -25,6 +25,7 @@ export function HeroCard() {
   const sale = session.saleOf(product.product_id);
   const stock = sale && session.store.stock.value.get(sale.sale_id);
   const title = localised(product.title);
+  const off = sale ? percentOff(sale.price_minor, sale.list_price_minor) : 0;
   return (
     <section class={`hero hero-${sale?.state ?? "none"}`} data-theme="light" data-testid="hero" aria-label={`${w("now_showing")}: ${title}`}>
       <div class="hero-top">
@@ -35,6 +36,7 @@ export function HeroCard() {
           onClick={() => (session.panel.value = { kind: "product", productId: product.product_id })}
         >
           <Picture product={product} eager />
+          {off > 0 && <span class="hero-off num">{w("percent_off", { n: off })}</span>}
         </button>
         <div class="hero-text">
           <h2 class="hero-title">{title}</h2>

@@ -144,6 +144,12 @@ export class RoomSession {
     return null;
   }
 
+  /** Whether the last tap was refused because every unit was held or sold just then. */
+  wasOutOfStock(saleId: string): boolean {
+    const decision = this.things.attempts.value.find((a) => a.sale_id === saleId)?.decision;
+    return decision?.decision === "refused" && (decision.reason === "all_held" || decision.reason === "sold_out");
+  }
+
   /** Whether a tap has waited so long that a word is due. */
   isAnswerLate(saleId: string): boolean {
     void heartbeat.value;

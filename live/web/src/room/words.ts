@@ -22,6 +22,7 @@ export const words = defineWords(
     // Lines under the button
     line_all_held: "Every unit is in someone's hold. The next hold ends at {time}.",
     line_all_held_plain: "Every unit is in someone's hold. Units come back when a hold ends.",
+    line_came_back: "Units came back – tap to try again.",
     line_limit: "{n} per buyer in this sale.",
     line_paused_host: "The host paused the sale. Holds keep their time.",
     line_paused_payment_outage: "Paused: payments are having trouble. Your hold is safe.",
@@ -238,6 +239,7 @@ export const words = defineWords(
     buy_ended: "已结束",
     line_all_held: "所有库存都在他人占用中，最近一个占用 {time} 到期。",
     line_all_held_plain: "所有库存都在他人占用中，占用到期后会释放。",
+    line_came_back: "有库存释放了，再试一次。",
     line_limit: "本场每人限购 {n} 件。",
     line_paused_host: "主播暂停了抢购，已占用的时间照常计算。",
     line_paused_payment_outage: "支付通道异常，抢购暂停。你的占用不受影响。",

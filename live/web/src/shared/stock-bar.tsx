@@ -18,7 +18,7 @@ export function StockBar({ stock, legend = true, thin = false }: { stock: Number
     <div class={`stock ${thin ? "stock-thin" : ""}`} data-testid="stock" data-available={stock.available} data-held={stock.held} data-sold={stock.sold} data-quota={stock.quota}>
       <div class="stock-bar" role="img" aria-label={sentence}>
         {parts.map((part) => (
-          <span key={part} class={`stock-part stock-${part}`} style={{ flexGrow: String(stock[part]) }} />
+          <span key={part} class={`stock-part stock-${part}`} hidden={!stock[part]} style={{ flexGrow: String(stock[part]) }} />
         ))}
       </div>
       {legend && (
