@@ -31,6 +31,7 @@ PERSONAL_KEPT: Final = 100
 PERSONAL_KEPT_FOR_MS: Final = 24 * 3600 * 1000
 REPEATS_KNOWN_FOR_MS: Final = 3600 * 1000
 PRESENCE_STALE_MS: Final = 1500
+PEAK_HOLDS_MS = 2000
 COMMENTS_PER_WINDOW: Final = 5
 COMMENT_WINDOW_MS: Final = 5000
 HELD_COMMENTS_MAX: Final = 500
@@ -271,10 +272,13 @@ class Broker:
     async def enter_presence(
         self, room_id: str, hub_id: str, people: int, ghosts: int, *, peak_at_least: int = 0
     ) -> Presence:
-        """Enter this hub's totals; a hub that has not done so for 1.5 s no longer counts."""
+        """Enter this hub's totals; a hub that has not done so for 1.5 s no longer counts.
+
+        The peak is the most people who stayed for 2 s.
+        """
         people, ghosts, peak, at_ms = await self._presence(
             keys=[_key(room_id, "presence"), _key(room_id, "peak")],
-            args=[hub_id, people, ghosts, PRESENCE_STALE_MS, peak_at_least],
+            args=[hub_id, people, ghosts, PRESENCE_STALE_MS, PEAK_HOLDS_MS, peak_at_least],
         )
         return Presence(int(people), int(peak), int(ghosts), int(at_ms))
 

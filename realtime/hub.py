@@ -98,13 +98,19 @@ class Hub:
     async def serve(self, host: str, port: int, *, reuse_port: bool = True) -> int:
         """Listen; several processes may share a port. Gives the port. Raises TimeoutError when Redis is away, OSError for the port."""
         await self._subscription.start()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self), host, port, reuse_port=reuse_port, backlog=4096
+        listening = socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+            backlog=4096,
+            reuse_port=reuse_port,
         )
+        # Accepted sockets inherit it. The kernel would keep up to 4 MB for each viewer who doesn't read, out of our sight.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.settings.kernel_buffer_bytes)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), sock=listening, backlog=4096)
         self._own(self._wheel(), "wheel")
         self._own(self._totals(), "totals")
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(listening.getsockname()[1])
 
     async def drain(self, seconds: float) -> None:
         """Take nobody new, ask everyone to come back elsewhere spread over `seconds`, answer what was asked, close in slices."""

@@ -1,6 +1,7 @@
 -- Enter one hub's totals and give the room's: totals, never increments, so a lost or dead hub heals by itself.
--- KEYS: presence (hash: hub -> "people:ghosts:at_ms"), peak (string).  ARGV: hub id, people, ghosts, stale after (ms),
--- a peak already shown to viewers (an emptied Redis continues from there)
+-- KEYS: presence (hash: hub -> "people:ghosts:at_ms"), peak (hash: peak, rising, since)
+-- ARGV: hub id, people, ghosts, stale after (ms), a peak counts once held for (ms),
+--       a peak already shown to viewers (an emptied Redis continues from there)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if tonumber(ARGV[2]) + tonumber(ARGV[3]) > 0 then
@@ -19,7 +20,19 @@ for i = 1, #all, 2 do
     ghosts = ghosts + tonumber(g)
   end
 end
-local known_peak = tonumber(redis.call('GET', KEYS[2]) or 0)
-local peak = math.max(known_peak, people, tonumber(ARGV[5]))
-if peak > known_peak then redis.call('SET', KEYS[2], peak) end
+-- While a killed hub's totals go stale, viewers who have moved on are counted twice: only what lasts longer is a peak.
+local stored = redis.call('HMGET', KEYS[2], 'peak', 'rising', 'since')
+local peak = math.max(tonumber(stored[1] or 0), tonumber(ARGV[6]))
+if people > peak then
+  local rising, since = math.min(tonumber(stored[2] or people), people), tonumber(stored[3] or now)
+  if now - since >= tonumber(ARGV[5]) then
+    peak = rising
+    redis.call('HDEL', KEYS[2], 'rising', 'since')
+  else
+    redis.call('HSET', KEYS[2], 'rising', rising, 'since', string.format('%.0f', since))
+  end
+elseif stored[2] then
+  redis.call('HDEL', KEYS[2], 'rising', 'since')
+end
+if peak > tonumber(stored[1] or 0) then redis.call('HSET', KEYS[2], 'peak', peak) end
 return {people, ghosts, peak, string.format('%.0f', now)}

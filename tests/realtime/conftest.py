@@ -7,7 +7,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from realtime import broker as broker_module
 from realtime.broker import Broker
+
+
+@pytest.fixture
+def quick_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peak counts at once (at the second look)."""
+    monkeypatch.setattr(broker_module, "PEAK_HOLDS_MS", 0)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import msgpack
 import pytest
 from redis.exceptions import RedisError
 
+from realtime import broker as broker_module
 from realtime import publisher
 from realtime.broker import Broker, BrokerUnavailable, ChatRules, channel_of, now_ms
 from realtime.protocol import CommandError, Event, unpack
@@ -163,6 +164,7 @@ async def test_likes_are_a_total_that_never_falls_below_what_was_shown(broker: B
     assert (await broker.values(room_id))["likes"] == (8, {"total": 8})
 
 
+@pytest.mark.usefixtures("quick_peak")
 async def test_presence_is_the_sum_over_hubs_and_forgets_a_dead_one(broker: Broker, room_id: str) -> None:
     await broker.enter_presence(room_id, "hub a", 3, 1)
     both = await broker.enter_presence(room_id, "hub b", 2, 0)
@@ -171,6 +173,22 @@ async def test_presence_is_the_sum_over_hubs_and_forgets_a_dead_one(broker: Brok
     assert (await broker.presence(room_id)).count == 2
     left = await broker.enter_presence(room_id, "hub b", 0, 0)
     assert (left.count, left.peak) == (0, 5)
+
+
+async def test_viewers_counted_twice_while_a_killed_hub_goes_stale_do_not_make_a_peak(
+    broker: Broker, room_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "PEAK_HOLDS_MS", 100)
+    await broker.enter_presence(room_id, "hub a", 10, 0)
+    assert (
+        await broker.enter_presence(room_id, "hub b", 10, 0)
+    ).count == 20  # a is dead, its viewers are on b
+    await broker.enter_presence(room_id, "hub a", 0, 0)
+    started_ms = now_ms()
+    while (presence := await broker.presence(room_id)).peak == 0:
+        assert presence.count == 10
+    assert presence.peak == 10
+    assert now_ms() - started_ms < 2000
 
 
 async def test_epochs_are_renewed_once_however_many_hubs_ask(broker: Broker, room_id: str) -> None:

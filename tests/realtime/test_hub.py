@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from realtime.broker import Broker, channel_of
 from realtime.hub import HubSettings
 from realtime.tickets import Viewer
@@ -40,6 +42,7 @@ async def test_every_viewer_sees_the_same_order(redis_url: str, broker: Broker, 
             assert a.offsets == list(range(1, 151))
 
 
+@pytest.mark.usefixtures("quick_peak")
 async def test_a_room_without_viewers_is_let_go_and_taken_up_again(
     redis_url: str, broker: Broker, room_id: str
 ) -> None:
@@ -69,6 +72,7 @@ async def test_a_room_without_viewers_is_let_go_and_taken_up_again(
         assert len(hub.hub._room_tasks) <= 1
 
 
+@pytest.mark.usefixtures("quick_peak")
 async def test_people_are_counted_once_over_tabs_and_hubs_and_ghosts_are_not_people(
     redis_url: str, broker: Broker, room_id: str
 ) -> None:

@@ -38,6 +38,7 @@ def is_connected(hub: RunningHub) -> bool:
     return hub.hub._subscription.connected.is_set()
 
 
+@pytest.mark.usefixtures("quick_peak")
 async def test_redis_comes_back_empty_and_everything_resumes_by_itself(tmp_path: Path, room_id: str) -> None:
     with running_redis(tmp_path) as server:
         async with (
