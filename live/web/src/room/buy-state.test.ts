@@ -48,7 +48,8 @@ const cases: [why: string, over: Partial<BuyInput>, kind: BuyKind, isEnabled: bo
   ["every unit sold", { stock: { available: 0, held: 0, sold: 10 } }, "sold_out", false],
   ["ended with units in holds", { sale: sale("draining"), stock: { available: 0, held: 3, sold: 7 } }, "ended", false],
   ["ended with units left", { sale: sale("settled"), stock: { available: 2, held: 0, sold: 8 } }, "ended", false],
-  ["ended because all are sold", { sale: sale("settled"), stock: { available: 0, held: 0, sold: 10 } }, "sold_out", false],
+  ["ended early with its leftovers returned", { sale: sale("settled", { state_reason: "ended_early: done" }), stock: { available: 0, held: 0, sold: 1 } }, "ended", false],
+  ["ended because all are sold", { sale: sale("settled", { state_reason: "sold_out" }), stock: { available: 0, held: 0, sold: 10 } }, "sold_out", false],
   ["ended, and I have one", { sale: sale("published"), unitsBought: 1 }, "bought", false],
   ["offline beats everything", { isLive: false, heldUntilMs: 90_000, isAsking: true }, "offline", false],
 ];
@@ -60,7 +61,7 @@ describe("the Buy button", () => {
 
   it("never says sold out while a unit is held", () => {
     for (const state of ["countdown", "open", "paused", "draining", "settled", "published"] as const) {
-      const kind = buyState(input({ sale: sale(state), stock: { available: 0, held: 1, sold: 9 } })).kind;
+      const kind = buyState(input({ sale: sale(state, { state_reason: "sold_out" }), stock: { available: 0, held: 1, sold: 9 } })).kind;
       expect(kind).not.toBe("sold_out");
     }
   });

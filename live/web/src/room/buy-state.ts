@@ -69,8 +69,8 @@ export function buyState(input: BuyInput): BuyState {
     case "settled":
     case "published":
       if (input.unitsBought > 0) return state("bought", false);
-      // Units still held may come back to nobody now, but "sold out" is said only when each one is sold.
-      return state(stock !== null && stock.available + stock.held === 0 && stock.sold > 0 ? "sold_out" : "ended", false);
+      // Leftovers go back to the shop when a sale settles, so its numbers alone don't tell "sold out" from "ended".
+      return state(sale.state_reason === "sold_out" && !stock?.held ? "sold_out" : "ended", false);
   }
 }
 
@@ -86,6 +86,11 @@ function openState(input: BuyInput, sale: SaleValue): BuyState {
 
 function state(kind: BuyKind, isEnabled: boolean, untilMs: number | null = null): BuyState {
   return { kind, isEnabled, untilMs };
+}
+
+/** Whether nothing more can be bought at the sale's price, by the server's word. */
+export function isOver(sale: SaleValue): boolean {
+  return sale.state === "draining" || sale.state === "settled" || sale.state === "published";
 }
 
 /** How many units this viewer may still take in one tap. */

@@ -4,9 +4,9 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { announce } from "../shared/announce";
 import { formatRemaining, heartbeat } from "../shared/clock";
 import { CommandRefused } from "../shared/connection";
-import { ChatIcon, PinIcon, SendIcon } from "../shared/icons";
+import { BagIcon, PinIcon, SendIcon } from "../shared/icons";
 import type { ChatLine } from "../shared/room-store";
-import { language, shared } from "../shared/words";
+import { language, localised, shared } from "../shared/words";
 import { useSession } from "./context";
 import type { RoomSession } from "./session";
 import { w } from "./words";
@@ -14,6 +14,7 @@ import { w } from "./words";
 const OVERLAY_LINES = 6;
 const SPEAK_EVERY_MS = 5_000;
 const MAX_TEXT = 200;
+const ORDER_SHOWN_MS = 5_000;
 
 /** One comment. Rendered again only when the line itself or the language changes: the log moves many times a second. */
 class Line extends Component<{ line: ChatLine; lang: string }> {
@@ -44,6 +45,7 @@ export function ChatOverlay() {
   const lines = useComputed(() => session.store.comments.value.filter((line) => !line.deleted).slice(-OVERLAY_LINES));
   return (
     <div class="overlay">
+      <LastOrder />
       <div class="overlay-lines">
         {lines.value.map((line) => (
           <Line key={line.id} line={line} lang={language.value} />
@@ -56,6 +58,35 @@ export function ChatOverlay() {
         onClick={() => (session.panel.value = { kind: "chat" })}
       />
     </div>
+  );
+}
+
+/** Somebody just bought: real orders only, a simulated one says so, gone after some seconds. */
+function LastOrder() {
+  const session = useSession();
+  const last = useMemo(
+    () =>
+      computed(() => {
+        void heartbeat.value;
+        const tick = session.store.orderTicks.value.at(-1);
+        return tick && session.store.serverNow() - tick.at_ms < ORDER_SHOWN_MS ? tick : null;
+      }),
+    [session],
+  );
+  const tick = last.value;
+  if (!tick) return null;
+  return (
+    <p class="last-order" key={tick.at_ms}>
+      <BagIcon size={15} />
+      <span>
+        {w("order_tick", {
+          name: tick.name,
+          quantity: tick.quantity,
+          product: localised(session.product(tick.product_id)?.title),
+        })}
+        {tick.ghost && ` · ${shared.t("ghost")}`}
+      </span>
+    </p>
   );
 }
 
@@ -242,5 +273,3 @@ export function Composer({ id, children }: { id: string; children?: preact.Compo
     </form>
   );
 }
-
-export { ChatIcon };

@@ -5,6 +5,7 @@ import { StockBar } from "../shared/stock-bar";
 import type { Product, SaleValue } from "../shared/types";
 import { language, localised } from "../shared/words";
 import { BuyButton } from "./buy-button";
+import { isOver } from "./buy-state";
 import { useIsPast, useSession } from "./context";
 import { Picture } from "./picture";
 import { w } from "./words";
@@ -25,7 +26,7 @@ export function HeroCard() {
   const sale = session.saleOf(product.product_id);
   const stock = sale && session.store.stock.value.get(sale.sale_id);
   const title = localised(product.title);
-  const off = sale ? percentOff(sale.price_minor, sale.list_price_minor) : 0;
+  const off = sale && !isOver(sale) ? percentOff(sale.price_minor, sale.list_price_minor) : 0;
   return (
     <section class={`hero hero-${sale?.state ?? "none"}`} data-theme="light" data-testid="hero" aria-label={`${w("now_showing")}: ${title}`}>
       <div class="hero-top">
@@ -57,10 +58,14 @@ export function HeroCard() {
 export function PriceLine({ product, sale }: { product: Product; sale: SaleValue | null }) {
   const session = useSession();
   const lang = language.value;
-  if (!sale) {
+  if (!sale || isOver(sale)) {
+    // A price that can't be had any more is told as what it was.
     return (
       <p class="price">
-        <b class="price-now num">{session.priceOf(product)}</b>
+        <b class="price-now num">{sale ? formatMoney(sale.list_price_minor, sale.currency, lang) : session.priceOf(product)}</b>
+        {sale && (
+          <span class="price-past num">{w("price_in_sale", { price: formatMoney(sale.price_minor, sale.currency, lang) })}</span>
+        )}
       </p>
     );
   }

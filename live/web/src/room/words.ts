@@ -53,6 +53,7 @@ export const words = defineWords(
     window_pending: "Your tap is in the opening draw. The answer comes at {time}.",
     // Product and sale
     price_was: "was {price}",
+    price_in_sale: "{price} in the sale",
     percent_off: "−{n}%",
     round: "Round {n}",
     ends_in: "Ends in",
@@ -268,6 +269,7 @@ export const words = defineWords(
     error_generic: "操作未成功（{code}），请重试。",
     window_pending: "你的点击已进入开场随机排序，{time} 公布结果。",
     price_was: "原价 {price}",
+    price_in_sale: "闪购价 {price}",
     percent_off: "−{n}%",
     round: "第 {n} 轮",
     ends_in: "距结束",
