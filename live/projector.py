@@ -10,16 +10,15 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from commerce import orders, sale_rows
 from commerce.database import Database
 from commerce.errors import Unavailable
 from commerce.hot_ledger import EPOCH_SHIFT, HotLedger, SoftHold, StockNumbers
 from commerce.outbox import OutboxEvent
 from commerce.sale_rules import OCCUPYING, Sale
-from realtime.broker import Broker, BrokerUnavailable
-from realtime.protocol import CommandError, Event, Value
+from live.stock_values import PUBLISH_ERRORS, publish_numbers, stock_values
+from realtime.broker import Broker
+from realtime.protocol import Event, Value
 
 log = logging.getLogger("flashroom.projector")
 
@@ -34,7 +33,6 @@ ORDER_STATES: Final[Mapping[str, str]] = {
     "order_cancelled": "cancelled",
     "order_refunded": "refunded",
 }
-PUBLISH_ERRORS: Final = (BrokerUnavailable, RedisError, CommandError, OSError)
 _SALE_FIELDS: Final = (
     "sale_id",
     "product_id",
@@ -81,11 +79,6 @@ def sale_values(sale: Sale, numbers: StockNumbers | None) -> dict[str, Value]:
     elif sale.state not in OCCUPYING:
         values[f"stock:{sale.sale_id}"] = final_stock(sale)
     return values
-
-
-def stock_values(numbers: StockNumbers) -> dict[str, Value]:
-    """The `stock:ID` value under its ordered version."""
-    return {f"stock:{numbers.sale_id}": (numbers.value_version, numbers.as_value())}
 
 
 def final_stock(sale: Sale) -> Value:
@@ -242,14 +235,6 @@ class Projector:
             await self._broker.publish(room_id, values=values)
         except PUBLISH_ERRORS as error:
             log.warning("room %s was not told at once: %s", room_id, error)
-
-
-async def publish_numbers(broker: Broker, room_id: str, numbers: StockNumbers) -> None:
-    """Show a sale's stock, without SQL (the hub has none). Never fails its caller; the worker repeats the numbers within 2 s."""
-    try:
-        await broker.publish(room_id, values=stock_values(numbers))
-    except PUBLISH_ERRORS as error:
-        log.warning("stock of %s was not told at once: %s", numbers.sale_id, error)
 
 
 __all__ = ["Projector", "masked_name", "publish_numbers", "sale_value"]

@@ -1,0 +1,116 @@
+"""One hub process: where the hub's commands meet commerce. `hold` and `release` go to the hot ledger in Redis, never to SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from commerce import hot_ledger
+from commerce.errors import CommerceError
+from commerce.hold_desk import HoldDesk
+from commerce.hot_ledger import HoldRequest, HotLedger
+from live import processes
+from live.settings import Settings
+from live.stock_values import publish_numbers
+from realtime import protocol
+from realtime.broker import Broker, now_ms
+from realtime.hub import CommandHandler, Hub, HubSettings
+from realtime.protocol import CommandError
+from realtime.tickets import Viewer, verify_ticket
+
+log = logging.getLogger("flashroom.hub")
+
+DRAIN_S: Final = 2.0
+MAX_QUANTITY: Final = 99
+RETRY_AFTER_MS: Final = 1_000
+MAX_IDENTIFIER: Final = 64
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """One hub process, until `stop` is set."""
+    await processes.wait_for_redis(settings.redis_url)
+    async with AsyncExitStack() as stack:
+        broker = await Broker.connect(settings.redis_url)
+        stack.push_async_callback(broker.aclose)
+        redis = hot_ledger.connect_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        desk = HoldDesk(
+            HotLedger(redis),
+            settings.key("hold token"),
+            lambda room_id, numbers: publish_numbers(broker, room_id, numbers),
+        )
+        stack.push_async_callback(desk.aclose)
+        ticket_key = settings.key("ticket")
+        hub = Hub(
+            broker,
+            verify_ticket=lambda token: verify_ticket(ticket_key, token, now_ms()),
+            commands=commands(desk),
+            settings=HubSettings(origins=allowed_origins(settings)),
+        )
+        try:
+            await hub.serve(settings.host, settings.hub_port)
+        except OSError as error:
+            raise processes.CannotStart(
+                f"Port {settings.hub_port} is taken ({error.strerror}): set FLASHROOM_HUB_PORT to another, "
+                "or stop what listens there."
+            ) from None
+        stack.push_async_callback(hub.aclose)
+        log.info("hub listens on %s:%d", settings.host, settings.hub_port)
+        await stop.wait()
+        await hub.drain(DRAIN_S)
+
+
+def commands(desk: HoldDesk) -> Mapping[str, CommandHandler]:
+    """The commands that commerce answers."""
+
+    async def hold(viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+        request = HoldRequest(
+            request_id=_identifier(params, "request_id", 8),
+            buyer_id=viewer.viewer_id,
+            quantity=protocol.integer_parameter(params, "quantity", 1, MAX_QUANTITY),
+            ghost=viewer.ghost,
+        )
+        sale_id = _identifier(params, "sale_id", 1)
+        try:
+            return await desk.hold(viewer.room_id, sale_id, request)
+        except CommerceError as error:
+            raise as_command_error(error) from None
+
+    async def release(viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+        sale_id, hold_id = _identifier(params, "sale_id", 1), _identifier(params, "hold_id", 1)
+        try:
+            return {"released": await desk.release(viewer.room_id, sale_id, hold_id, viewer.viewer_id)}
+        except CommerceError as error:
+            raise as_command_error(error) from None
+
+    return {"hold": hold, "release": release}
+
+
+def _identifier(params: Mapping[str, Any], name: str, shortest: int) -> str:
+    """An id as PROTOCOL.md allows it; nothing else may become part of a Redis key."""
+    value = protocol.text_parameter(params, name, shortest, MAX_IDENTIFIER)
+    if not _IDENTIFIER.fullmatch(value):
+        raise CommandError("bad_params", f"{name} may have letters, digits, _ and - only")
+    return value
+
+
+def as_command_error(error: CommerceError) -> CommandError:
+    """Commerce's refusal in the wire's words; the same request id may be sent again."""
+    return CommandError(error.code, error.message, retry_after_ms=RETRY_AFTER_MS)
+
+
+def allowed_origins(settings: Settings) -> tuple[str, ...] | None:
+    """Pages that may open a WebSocket; None for any, when a development show is opened to the whole network."""
+    if settings.public_web_url is not None:
+        parts = urlsplit(settings.public_web_url)
+        return (f"{parts.scheme}://{parts.netloc}",)
+    if not settings.is_production and settings.host not in ("127.0.0.1", "localhost", "::1"):
+        return None
+    names = dict.fromkeys(("127.0.0.1", "localhost", "[::1]", settings.host))
+    return tuple(f"http://{name}:{settings.web_port}" for name in names)
