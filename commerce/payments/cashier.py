@@ -78,8 +78,9 @@ class Cashier:
         self, order_id: str, buyer_id: str, provider_name: str, card_last4: str, request_key: str
     ) -> Attempt:
         async with self.database.begin() as c:
-            order = await orders.get(c, order_id, buyer_id)
+            await orders.get(c, order_id, buyer_id)  # NotFound for a stranger, before anything is locked
             hold = await attempts.lock_order(c, order_id)
+            order = await orders.get(c, order_id)
             for known in await attempts.list_for_order(c, order_id):
                 if known.request_key == request_key:
                     return known

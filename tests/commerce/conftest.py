@@ -14,6 +14,12 @@ from tests.commerce.databases import PostgresServer, copy_sqlite, postgres_serve
 from tests.commerce.world import World
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "alters_tables: takes a constraint away, so its database is not used again"
+    )
+
+
 @pytest.fixture(scope="session")
 def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sqlite_template(tmp_path_factory.mktemp("sqlite"))
@@ -32,9 +38,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield copy_sqlite(request.getfixturevalue("sqlite_file"), tmp_path)
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    name, url = server.create_database()
-    yield url
-    server.drop_database(name)
+    name = server.take_database()
+    yield server.url(name)
+    server.give_back(name, altered=request.node.get_closest_marker("alters_tables") is not None)
 
 
 @pytest.fixture

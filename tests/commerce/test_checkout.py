@@ -64,6 +64,7 @@ async def test_many_buyers_race_for_the_last_unit_and_one_gets_it(world: World) 
     await world.assert_sound()
 
 
+@pytest.mark.alters_tables
 async def test_positive_control_a_bind_that_reads_first_oversells_where_no_constraint_stands_behind_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
