@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
-from urllib.parse import urlparse
 
 from redis.exceptions import RedisError
 from websockets.http11 import Request
@@ -245,7 +244,7 @@ class Hub:
 
     def plain_answer(self, request: Request) -> tuple[int, str] | None:
         """Answers for people and probes: /healthz, /readyz, /metrics; None for a WebSocket at /v1."""
-        path = urlparse(request.path).path
+        path = request.path.partition("?")[0]
         if path == "/v1":
             return None
         if path == "/healthz":
