@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from commerce import orders, sale_rows
+from commerce.errors import Refused
 from commerce.hold_desk import granted
 from commerce.orders import Order
 from commerce.sale_rules import BINDABLE
@@ -140,7 +141,10 @@ async def _cancel(call: Call) -> models.OrderShown:
 
 async def _webhook(call: Call) -> None:
     headers = {name.lower(): value for name, value in call.request.headers.items()}
-    await call.wiring.cashier.receive_webhook(call.parameter("provider"), headers, call.raw)
+    try:
+        await call.wiring.cashier.receive_webhook(call.parameter("provider"), headers, call.raw)
+    except Refused as error:
+        raise HttpProblem(400, error.code, error.message) from None
 
 
 ENDPOINTS = (
