@@ -7,7 +7,7 @@ WEB := live/web
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test test-python test-web lint format types load bench-hub bench-sale bench-video chaos screenshots browser lock clean
+.PHONY: help run reset test test-python test-web lint format types load browser lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,8 +23,8 @@ test: $(VENV)/.dev browser test-web test-python ## run every test
 test-python: $(VENV)/.dev
 	@$(BIN)/pytest -n 2 --dist loadfile -q $(PYTEST_ARGS)
 
-test-web: $(WEB)/node_modules/.stamp $(VENV)/.dev
-	@cd $(WEB) && npm run --silent types && npm run --silent test && npm run --silent build
+test-web: $(VENV)/.dev
+	@$(BIN)/python -m live.pages_build types test build
 
 lint: $(VENV)/.dev ## formatting, lint, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
@@ -37,21 +37,6 @@ types: $(VENV)/.dev ## mypy --strict
 
 load: $(VENV)/.dev ## locust against a running show (LOAD_ARGS='--users 200 --run-time 60s'; LOAD_UI=1 for its web page)
 	@$(BIN)/python -m loadtests.run_load $(if $(LOAD_UI),--ui) $(LOAD_ARGS)
-
-bench-hub: $(VENV)/.dev ## the hub beside its peers: CPU per delivery, delay, joins, memory
-	@$(BIN)/python -m loadtests.bench_hub $(BENCH_ARGS)
-
-bench-sale: $(VENV)/.dev ## the sale engine beside baselines: decisions and durable checkouts a second
-	@$(BIN)/python -m loadtests.bench_sale $(BENCH_ARGS)
-
-bench-video: $(VENV)/.dev ## forwarding beside decode-and-encode: viewers per core, delay
-	@$(BIN)/python -m loadtests.bench_video $(BENCH_ARGS)
-
-chaos: $(VENV)/.dev ## kill processes under shopping load, then check every invariant (CHAOS_ARGS='--seconds 60 --seed 1')
-	@$(BIN)/python -m loadtests.chaos $(CHAOS_ARGS)
-
-screenshots: $(VENV)/.dev browser ## both pages, phone and desktop, zh and en, into screenshots/
-	@$(BIN)/python -m loadtests.screenshots
 
 lock: $(VENV)/.dev ## pin what the tests run with
 	@$(BIN)/uv pip compile -q --all-extras --no-header --no-annotate pyproject.toml -o $(LOCK)
@@ -75,12 +60,6 @@ $(VENV)/.dev: pyproject.toml $(LOCK) | $(VENV)/bin/uv
 	@echo "flashroom: installing Python packages, with those for tests"
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install -q -c $(LOCK) -e '.[dev]'
 	@touch $@ $(VENV)/.run
-
-$(WEB)/node_modules/.stamp: $(WEB)/package.json $(WEB)/package-lock.json
-	@command -v npm >/dev/null || { echo "flashroom: npm is missing; install Node.js 20 or newer"; exit 1; }
-	@echo "flashroom: installing the pages' packages"
-	@cd $(WEB) && npm ci --no-audit --no-fund --silent
-	@touch $@
 
 # The browser tests need a Chromium. As root on Debian we can fetch it; elsewhere we say what to do.
 browser:

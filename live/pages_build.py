@@ -35,15 +35,42 @@ def build_if_needed(say: Say, web: Path = WEB) -> bool:
         and all((web / "dist" / page).is_file() for page in PAGES)
     ):
         return False
+    environment = install(say, web)
+    say("building the pages (vite build)")
+    _run(["npm", "run", "build", "--silent"], web, environment)
+    stamp.write_text(wanted)
+    return True
+
+
+def install(say: Say, web: Path = WEB) -> dict[str, str]:
+    """Have Node.js and the pages' packages; gives the environment to run npm in. Raises CannotStart."""
     environment = node_environment(say)
     if not _is_installed(web):
         say("installing the pages' packages (npm ci)")
         _run(["npm", "ci", "--no-audit", "--no-fund"], web, environment)
         (web / "node_modules" / ".stamp").write_text(_lock(web))
-    say("building the pages (vite build)")
-    _run(["npm", "run", "build", "--silent"], web, environment)
-    stamp.write_text(wanted)
-    return True
+    return environment
+
+
+def main(scripts: list[str]) -> int:
+    """`python -m live.pages_build types test build`: run npm scripts of the pages, their output as it comes; for the Makefile."""
+
+    def say(text: str) -> None:
+        sys.stderr.write(f"flashroom: {text}\n")
+
+    try:
+        environment = install(say)
+    except CannotStart as error:
+        say(str(error))
+        return 1
+    npm = shutil.which("npm", path=environment["PATH"]) or "npm"
+    for script in scripts:
+        code = subprocess.run(
+            [npm, "run", "--silent", script], cwd=WEB, env=environment, check=False
+        ).returncode
+        if code:
+            return code
+    return 0
 
 
 def fingerprint(web: Path) -> str:
@@ -152,3 +179,7 @@ def _run(command: list[str], web: Path, environment: dict[str, str]) -> None:
         raise CannotStart(
             f"`{' '.join(command)}` in {web} failed:\n{(done.stdout + done.stderr).strip()[-2000:]}"
         )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
