@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from realtime.protocol import SUBPROTOCOL_MSGPACK, CommandError, Kind
+from realtime.tasks import end_tasks
 
 log = logging.getLogger("flashroom.client")
 
@@ -63,7 +63,8 @@ class RoomClient:
     async def __aenter__(self) -> RoomClient:
         self._task = asyncio.create_task(self._run(), name="room client")
         try:
-            await asyncio.wait_for(self.joined.wait(), REPLY_TIMEOUT_S)
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                await self.joined.wait()
         except BaseException:
             await self.__aexit__()
             raise
@@ -71,9 +72,7 @@ class RoomClient:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
 
     async def command(self, name: str, **params: Any) -> dict[str, Any]:
         """The reply's payload. Raises CommandError when refused or when the connection is lost before the reply."""
@@ -85,7 +84,8 @@ class RoomClient:
         self._replies[command_id] = reply
         try:
             await self._socket.send(msgpack.packb([command_id, name, params]))
-            return await asyncio.wait_for(reply, REPLY_TIMEOUT_S)
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                return await reply
         except ConnectionClosed:
             raise CommandError("offline", "The connection was lost.") from None
         except TimeoutError:

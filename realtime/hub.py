@@ -27,6 +27,7 @@ from realtime.metrics import HubMetrics
 from realtime.protocol import CloseCode, Command, CommandError
 from realtime.pubsub import Subscription
 from realtime.settings import HubSettings
+from realtime.tasks import end_tasks
 from realtime.tickets import TicketRefused, Viewer
 
 __all__ = ["CommandHandler", "Hub", "HubSettings"]
@@ -143,10 +144,7 @@ class Hub:
             self._server.close()
         for connection in list(self._connections):
             connection.transport.abort()
-        tasks = [*self._tasks, *self._room_tasks.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks([*self._tasks, *self._room_tasks.values()])
         await asyncio.gather(
             *(self.broker.enter_presence(room_id, self.hub_id, 0, 0) for room_id in self._rooms),
             return_exceptions=True,

@@ -7,6 +7,7 @@ Passes over a big room are cut into slices, with a rotating start, so that Redis
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -147,12 +148,10 @@ class HubRoom:
 
     async def catch_up_with(self, epoch: str | None, offset: int | None) -> None:
         """Wait until this hub has sent what the viewer has already seen elsewhere; at most `ahead_timeout_s`."""
-        deadline_s = time.monotonic() + self._services.settings.ahead_timeout_s
-        while self.is_ahead(epoch, offset) and (left_s := deadline_s - time.monotonic()) > 0:
-            try:
-                await asyncio.wait_for(self._ticked.wait(), left_s)
-            except TimeoutError:
-                return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._services.settings.ahead_timeout_s):
+                while self.is_ahead(epoch, offset):
+                    await self._ticked.wait()
 
     def enter(
         self,

@@ -18,6 +18,8 @@ from urllib.parse import unquote, urlparse
 
 import hiredis
 
+from realtime.tasks import end_tasks
+
 log = logging.getLogger("flashroom.pubsub")
 
 PROBE_INTERVAL_S: Final = 2.0
@@ -99,13 +101,12 @@ class Subscription:
     async def start(self) -> None:
         """Connect; raises TimeoutError when Redis does not answer within 5 s."""
         self._task = asyncio.create_task(self._run(), name="redis subscription")
-        await asyncio.wait_for(self.connected.wait(), SUBSCRIBE_TIMEOUT_S)
+        async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):
+            await self.connected.wait()
 
     async def aclose(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
         if self._transport is not None:
             self._transport.abort()
 
@@ -196,7 +197,8 @@ class Subscription:
     async def _probe_until_lost(self) -> None:
         while not self._lost.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), PROBE_INTERVAL_S)
+                async with asyncio.timeout(PROBE_INTERVAL_S):
+                    await self._lost.wait()
                 return
             self._probe_seen.clear()
             try:
