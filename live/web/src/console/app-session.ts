@@ -110,7 +110,7 @@ export class ConsoleSession {
 
   private async enter(choose = false): Promise<void> {
     try {
-      const { rooms } = await api.get<{ rooms: RoomInfo[] }>("/api/rooms?limit=100");
+      const { rooms } = await api.get<{ rooms: RoomInfo[] }>("/api/rooms");
       this.rooms.value = rooms.filter((room) => mayDo(this.roleIn(room.room_id), "see"));
     } catch (error) {
       this.fail("failed", error);
