@@ -40,11 +40,11 @@ export function Happened({ sale }: { sale: Sale }) {
           {marks
             .slice(-MAX_LINES)
             .reverse()
-            .map((mark) => (
+            .map((mark, index, shown) => (
               <li key={`${mark.at_ms}/${mark.state}`}>
                 <time class="num">{formatTime(mark.at_ms, lang)}</time>
                 <span>
-                  {shared.t(`state_${mark.state}`)}
+                  {shown[index + 1]?.state === mark.state ? w("mark_changed") : shared.t(`state_${mark.state}`)}
                   {mark.reason && <em> {reasonWord(mark.reason)}</em>}
                 </span>
               </li>

@@ -41,7 +41,11 @@ export function LogPanel() {
 
 function Entry({ entry }: { entry: AuditEntry }) {
   const desk = useDesk();
-  const change = changeText(entry.before, entry.after);
+  const change = changeText(entry.before, entry.after, {
+    lang: language.value,
+    currency: desk.products.value[0]?.currency ?? "CNY",
+    nameOf: (id) => localised(desk.product(id)?.title) || null,
+  });
   return (
     <li class="entry" data-testid="audit-entry">
       <time class="num">{formatTime(entry.at_ms, language.value)}</time>

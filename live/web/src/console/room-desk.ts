@@ -299,12 +299,10 @@ export class RoomDesk {
   private take(sale: Sale): void {
     const before = this.sales.peek().get(sale.sale_id);
     if (sale.problems) this.problems.value = new Map(this.problems.peek()).set(sale.sale_id, sale.problems);
-    if (sale.stock) {
-      this.answeredStock.set(sale.sale_id, sale.stock);
-      this.sample(sale.stock);
-    }
+    if (sale.stock) this.answeredStock.set(sale.sale_id, sale.stock);
     this.noteState(sale, before?.state ?? null);
     this.sales.value = new Map(this.sales.peek()).set(sale.sale_id, { ...before, ...sale });
+    if (sale.stock) this.sample(sale.stock);
   }
 
   /** The hub's values carry less than the API's answers: what they lack stays as it was. */
@@ -345,6 +343,9 @@ export class RoomDesk {
   }
 
   private sample(stock: StockValue): void {
+    // Settling takes what is left out of the sale: that is bookkeeping, not something that sold.
+    const state = this.sales.peek().get(stock.sale_id)?.state;
+    if (state === "settled" || state === "published") return;
     const before = this.samples.peek().get(stock.sale_id) ?? [];
     const after = addSample(before, stock, this.store.serverNow());
     if (after !== before) this.samples.value = new Map(this.samples.peek()).set(stock.sale_id, after);

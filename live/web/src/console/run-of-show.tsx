@@ -90,7 +90,6 @@ function facts(product: Product, lang: "en" | "zh"): string {
   const price = formatMoney(lowest, product.currency, lang);
   const stock = product.variants.reduce((sum, variant) => sum + variant.stock, 0);
   const parts = [Math.max(...prices) > lowest ? w("from_price", { price }) : price];
-  if (product.variants.length > 1) parts.push(w("variants_n", { n: product.variants.length }));
   parts.push(w("in_stock", { n: formatCount(stock, lang) }));
   return parts.join(" · ");
 }
@@ -101,10 +100,10 @@ function SaleLine({ sale, isPinned }: { sale: Sale | null; isPinned: boolean }) 
   if (!sale && !isPinned) return null;
   return (
     <span class="run-sale">
-      {isPinned && (
-        <span class={`badge badge-pinned ${sale ? "is-short" : ""}`} title={w("pinned")}>
+      {isPinned && !sale && (
+        <span class="badge badge-pinned">
           <PinIcon size={11} />
-          <span class={sale ? "visually-hidden" : ""}>{w("pinned")}</span>
+          {w("pinned")}
         </span>
       )}
       {sale && <StatePill state={sale.state} />}

@@ -12,14 +12,18 @@ export function SaleEnded({ sale, product }: { sale: Sale; product: Product }) {
   const lang = language.value;
   const stock = desk.stock(sale.sale_id);
   const sold = stock?.sold ?? 0;
+  // What settling gave back to the shelf has left the sale's stock; what was on offer we saw ourselves, or it is the terms' quota.
+  const seen = (desk.samples.value.get(sale.sale_id) ?? []).map((one) => one.available + one.held + one.sold);
+  const offered = Math.max(sold, ...(seen.length ? seen.slice(-1) : [sale.quota]));
+  const result = { sale_id: sale.sale_id, quota: offered, available: offered - sold, held: 0, sold };
   return (
     <>
       <div class="desk-body desk-split">
         <Terms sale={sale} />
         <div class="split-side result" data-testid="result">
           <h3 class="small-head">{w("result")}</h3>
-          <p class="result-big num">{w("sold_of", { sold: formatCount(sold, lang), quota: formatCount(stock?.quota ?? sale.quota, lang) })}</p>
-          {stock && <StockBar stock={stock} />}
+          <p class="result-big num">{w("sold_of", { sold: formatCount(sold, lang), quota: formatCount(offered, lang) })}</p>
+          <StockBar stock={result} legend={false} />
           <dl class="facts num">
             <div>
               <dt>{w("revenue")}</dt>
@@ -27,7 +31,7 @@ export function SaleEnded({ sale, product }: { sale: Sale; product: Product }) {
             </div>
             <div>
               <dt>{w("leftover")}</dt>
-              <dd>{formatCount(Math.max(0, (stock?.quota ?? sale.quota) - sold), lang)}</dd>
+              <dd>{formatCount(offered - sold, lang)}</dd>
             </div>
           </dl>
         </div>

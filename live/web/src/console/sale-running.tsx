@@ -13,6 +13,9 @@ import { FailureLine, span } from "./parts";
 import { TrayPanel } from "./trays";
 import { type ConsoleWord, w } from "./words";
 
+/** How long the server counts down before a paused sale goes on. */
+const RESUME_MS = 5_000;
+
 /** A sale on air: its clock, its sum, its controls. */
 export function SaleRunning({ sale }: { sale: Sale }) {
   const desk = useDesk();
@@ -48,7 +51,7 @@ function Clock({ sale, stock }: { sale: Sale; stock: StockValue | null }) {
   const isStale = desk.truth.isStale.value;
   const view = useTicking(() => {
     void heartbeat.value;
-    return clockView(sale, stock, desk.store.serverNow(), desk.pausedLeftMs(sale));
+    return clockView(sale, stock, desk.store.serverNow(), desk.pausedLeftMs(sale), desk.wasOpen(sale));
   }, [desk, sale, stock, language.value]);
   return (
     <div class={`clock clock-${sale.state} ${view.isUrgent ? "is-urgent" : ""} ${isStale ? "is-unconfirmed" : ""}`} data-testid="sale-clock">
@@ -64,7 +67,7 @@ function Clock({ sale, stock }: { sale: Sale; stock: StockValue | null }) {
 }
 
 /** Below ten seconds with tenths: that is where the operator counts along. The word "ended" is the server's alone. */
-function clockView(sale: Sale, stock: StockValue | null, nowMs: number, pausedLeftMs: number | null): ClockView {
+function clockView(sale: Sale, stock: StockValue | null, nowMs: number, pausedLeftMs: number | null, wasOpen: boolean): ClockView {
   const count = (untilMs: number | null, totalMs: number, caption: ConsoleWord, over: ConsoleWord): ClockView => {
     const leftMs = (untilMs ?? nowMs) - nowMs;
     if (leftMs <= 0) return { caption: w(over), text: "0.0", isUrgent: true, left: 0 };
@@ -73,7 +76,9 @@ function clockView(sale: Sale, stock: StockValue | null, nowMs: number, pausedLe
   };
   switch (sale.state) {
     case "countdown":
-      return count(sale.opens_at_ms, sale.countdown_ms, "opens_in_big", "opening");
+      return wasOpen
+        ? count(sale.opens_at_ms, RESUME_MS, "resumes_in_big", "opening")
+        : count(sale.opens_at_ms, sale.countdown_ms, "opens_in_big", "opening");
     case "paused":
       return {
         caption: w("paused_clock"),
