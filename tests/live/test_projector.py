@@ -28,7 +28,7 @@ async def published(shop: Shop) -> AsyncIterator[list[list[Any]]]:
         pass
     yield seen
     while message := await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.1):
-        seen.append(msgpack.unpackb(message["data"]))
+        seen.append(msgpack.unpackb(message["data"], raw=True))
     await pubsub.aclose()
 
 
