@@ -1,0 +1,82 @@
+"""Tells a room what is on air: the value `media` of realtime/PROTOCOL.md, changed within 3 s and renewed each 2 s."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from live.media.sessions import Sessions
+from realtime.broker import BrokerUnavailable
+from realtime.protocol import CommandError, Value
+
+log = logging.getLogger("flashroom.media")
+
+LOOK_S: Final = 0.5
+RENEW_S: Final = 2.0
+PUBLISH_TIMEOUT_S: Final = 2.0
+
+Publish = Callable[[str, Mapping[str, Value]], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class _Said:
+    version: int
+    data: dict[str, Any]
+    at_s: float
+
+
+class Announcer:
+    """Watches the streams of a process. A Redis that doesn't answer is asked again later: video goes on without it."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        publish: Publish,
+        clock_ms: Callable[[], int],
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._sessions = sessions
+        self._publish = publish
+        self._clock_ms = clock_ms
+        self._clock_s = clock_s
+        self._said: dict[str, _Said] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`, then say that nothing is on air any more."""
+        while not stop.is_set():
+            await self.look()
+            try:
+                await asyncio.wait_for(stop.wait(), LOOK_S)
+            except TimeoutError:
+                continue
+        for room_id in list(self._said):
+            await self._say_if_due(room_id, False)
+
+    async def look(self) -> None:
+        """Say what has changed, and what was last said 2 s ago."""
+        on_air = {room_id: stream.is_publishing for room_id, stream in self._sessions.streams.items()}
+        for room_id in [*on_air, *(known for known in self._said if known not in on_air)]:
+            await self._say_if_due(room_id, on_air.get(room_id, False))
+            if room_id not in on_air:
+                self._said.pop(room_id, None)
+
+    async def _say_if_due(self, room_id: str, publishing: bool) -> None:
+        said = self._said.get(room_id)
+        now_s, now_ms = self._clock_s(), self._clock_ms()
+        if said is None and not publishing:
+            return  # nobody was ever on air here: another process may know more
+        if said is None or said.data["publishing"] != publishing:
+            data = {"publishing": publishing, "since_ms": now_ms, "whep": f"/whep/{room_id}", "hls": None}
+            said = self._said[room_id] = _Said(now_ms, data, -RENEW_S)
+        elif now_s - said.at_s < RENEW_S:
+            return
+        try:
+            await asyncio.wait_for(
+                self._publish(room_id, {"media": (said.version, said.data)}), PUBLISH_TIMEOUT_S
+            )
+            said.at_s = now_s
+        except (BrokerUnavailable, CommandError, OSError, TimeoutError) as error:
+            log.warning("could not tell room %s about its video: %s", room_id, error)

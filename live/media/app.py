@@ -1,0 +1,246 @@
+"""The media process' HTTP: WHIP (RFC 9725) to publish, WHEP (draft-ietf-wish-whep) to watch, health and metrics.
+
+A token in the `Authorization` header is the only key, and no cookie is looked at, so any page may call from any origin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from commerce.clock import wall_clock_ms
+from live import problems
+from live.media import tokens
+from live.media.announcer import Announcer
+from live.media.metrics import MediaMetrics
+from live.media.offers import MAX_SDP_BYTES, read_fragment, read_offer
+from live.media.sessions import Session, Sessions
+from live.media.tokens import Audience, MediaToken
+from live.problems import HttpProblem
+from live.settings import Settings
+
+log = logging.getLogger("flashroom.media")
+
+TICK_S: Final = 1.0
+SDP: Final = "application/sdp"
+FRAGMENT: Final = "application/trickle-ice-sdpfrag"
+AUDIENCES: Final[dict[str, Audience]] = {"whip": "whip", "whep": "whep"}
+_CORS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch",
+}
+_PREFLIGHT: Final = {
+    **_CORS,
+    "Access-Control-Allow-Methods": "POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Max-Age": "86400",
+    "Accept-Post": SDP,
+}
+
+
+def create_media_app(
+    settings: Settings,
+    sessions: Sessions | None = None,
+    announcer: Announcer | None = None,
+    clock_ms: Callable[[], int] = wall_clock_ms,
+) -> Starlette:
+    """The app. Its lifespan ticks the sessions and ends them; `announcer` tells rooms what is on air, None tells nobody."""
+    carried = sessions if sessions is not None else Sessions(time.monotonic)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_tick(carried, stop), name="media sessions")
+            if announcer is not None:
+                group.create_task(announcer.run(stop), name="media announcer")
+            try:
+                yield
+            finally:
+                stop.set()
+        await carried.aclose()
+
+    app = Starlette(
+        routes=[
+            Route("/{protocol:str}/{room_id}", _endpoint, methods=["POST", "OPTIONS"]),
+            Route(
+                "/{protocol:str}/{room_id}/sessions/{session_id}",
+                _session,
+                methods=["PATCH", "DELETE", "OPTIONS"],
+            ),
+            Route("/healthz", _health),
+            Route("/readyz", _health),
+            Route("/metrics", _metrics),
+        ],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.state.key = settings.key("media")
+    app.state.sessions = carried
+    app.state.metrics = MediaMetrics(carried)
+    app.state.clock_ms = clock_ms
+    return app
+
+
+async def _tick(sessions: Sessions, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        sessions.tick()
+        try:
+            await asyncio.wait_for(stop.wait(), TICK_S)
+        except TimeoutError:
+            continue
+
+
+async def _endpoint(request: Request) -> Response:
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=_PREFLIGHT)
+    return await _answered(request, _open)
+
+
+async def _session(request: Request) -> Response:
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers={**_PREFLIGHT, "Accept-Patch": FRAGMENT})
+    return await _answered(request, _close if request.method == "DELETE" else _trickle)
+
+
+async def _answered(request: Request, handler: Callable[[Request], Awaitable[Response]]) -> Response:
+    metrics: MediaMetrics = request.app.state.metrics
+    try:
+        response = await handler(request)
+    except HttpProblem as problem:
+        metrics.refused.labels(problem.code).inc()
+        response = problems.of_error(problem)
+    response.headers.update(_CORS)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def _open(request: Request) -> Response:
+    audience = _audience(request)
+    room_id = request.path_params["room_id"]
+    signed, token = _authorised(request, audience, room_id)
+    _expect_type(request, SDP)
+    offer = read_offer(await _body(request), publishing=audience == "whip")
+    sessions: Sessions = request.app.state.sessions
+    begin = sessions.publish if audience == "whip" else sessions.play
+    session = await begin(token, signed, offer)
+    return Response(
+        session.answer,
+        201,
+        media_type=SDP,
+        headers={
+            "Location": f"/{audience}/{room_id}/sessions/{session.session_id}",
+            "ETag": session.etag,
+            "Accept-Patch": FRAGMENT,
+        },
+    )
+
+
+async def _trickle(request: Request) -> Response:
+    session = _own_session(request)
+    _expect_type(request, FRAGMENT)
+    match = request.headers.get("if-match")
+    if match is None:
+        raise HttpProblem(428, "etag_required", "Name the ICE session in If-Match.")
+    user, _candidates = read_fragment(await _body(request))
+    is_restart = match == "*" or (user is not None and user != session.offered_ice_user)
+    if is_restart:
+        # RFC 9725 4.3.1: a server without ICE restarts says 422; the client begins a new session, which takes over from this one.
+        raise HttpProblem(422, "no_ice_restart", "Begin a new session instead of restarting ICE.")
+    if match != session.etag:
+        raise HttpProblem(412, "wrong_etag", "This ICE session is over.")
+    # Candidates are read and not probed: the client's own checks show where it is.
+    return Response(status_code=204)
+
+
+async def _close(request: Request) -> Response:
+    sessions: Sessions = request.app.state.sessions
+    await sessions.end(_own_session(request))
+    return Response(status_code=200)
+
+
+def _audience(request: Request) -> Audience:
+    audience = AUDIENCES.get(request.path_params["protocol"])
+    if audience is None:
+        raise HttpProblem(404, "not_found", "There are /whip/ROOM and /whep/ROOM.")
+    return audience
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, signed = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not signed.strip():
+        raise HttpProblem(
+            401, "token_required", "Send a bearer token.", headers={"WWW-Authenticate": "Bearer"}
+        )
+    return signed.strip()
+
+
+def _authorised(request: Request, audience: Audience, room_id: str) -> tuple[str, MediaToken]:
+    signed = _bearer(request)
+    state = request.app.state
+    try:
+        return signed, tokens.verify(state.key, signed, audience, room_id, state.clock_ms())
+    except tokens.BadToken:
+        raise HttpProblem(
+            401,
+            "bad_token",
+            "This token does not open this.",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+        ) from None
+
+
+def _own_session(request: Request) -> Session:
+    """The session of the path, for whoever shows the token it was begun with, also when that is too old to begin another."""
+    audience = _audience(request)
+    room_id = request.path_params["room_id"]
+    signed = _bearer(request)
+    sessions: Sessions = request.app.state.sessions
+    session = sessions.find(request.path_params["session_id"], room_id, audience)
+    if session is not None and session.signed == signed:
+        return session
+    _authorised(request, audience, room_id)
+    if session is not None:
+        raise HttpProblem(403, "not_your_session", "Another token began this session.")
+    raise HttpProblem(404, "no_such_session", "There is no such session any more.")
+
+
+def _expect_type(request: Request, wanted: str) -> None:
+    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found != wanted:
+        raise HttpProblem(415, "wrong_content_type", f"Send {wanted}.")
+
+
+async def _body(request: Request) -> bytes:
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > MAX_SDP_BYTES:
+            raise HttpProblem(413, "sdp_too_large", f"At most {MAX_SDP_BYTES} bytes.")
+    return bytes(received)
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _metrics(request: Request) -> Response:
+    metrics: MediaMetrics = request.app.state.metrics
+    return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "refused")
+    return problems.answer(
+        error.status_code, code, str(error.detail), headers={**dict(error.headers or {}), **_CORS}
+    )

@@ -1,0 +1,64 @@
+"""Who may publish into a room, and who may watch it: short signed tokens, one audience each, scoped to one room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import jwt
+
+Audience = Literal["whip", "whep"]
+
+PUBLISH_TTL_MS: Final = 12 * 3_600_000
+"""A show's length: the same token ends the session it has begun."""
+PLAY_TTL_MS: Final = 3_600_000
+MAX_TOKEN_CHARACTERS: Final = 2048
+
+
+class BadToken(Exception):
+    """The token opens nothing here: forged, too old, or for another room or purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaToken:
+    """Who (`subject`: user or viewer id) may do what (`audience`) in which room, until when."""
+
+    audience: Audience
+    room_id: str
+    subject: str
+    expires_at_ms: int
+
+
+def sign(key: bytes, token: MediaToken) -> str:
+    """A JWT (RFC 7519, HS256); `key` is `settings.key("media")`."""
+    claims = {
+        "aud": token.audience,
+        "room": token.room_id,
+        "sub": token.subject,
+        "exp_ms": token.expires_at_ms,
+    }
+    return jwt.encode(claims, key, algorithm="HS256")
+
+
+def publish_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:
+    """What a host's browser or OBS shows to publish by WHIP, for 12 h."""
+    return sign(key, MediaToken("whip", room_id, user_id, now_ms + PUBLISH_TTL_MS))
+
+
+def play_token(key: bytes, room_id: str, viewer_id: str, now_ms: int) -> str:
+    """What a viewer's page shows to watch by WHEP; it must begin within 1 h, then may go on."""
+    return sign(key, MediaToken("whep", room_id, viewer_id, now_ms + PLAY_TTL_MS))
+
+
+def verify(key: bytes, signed: str, audience: Audience, room_id: str, now_ms: int) -> MediaToken:
+    """The token's content. Raises BadToken, which doesn't say what is wrong to whoever guesses."""
+    if len(signed) > MAX_TOKEN_CHARACTERS:
+        raise BadToken
+    try:
+        claims = jwt.decode(signed, key, algorithms=["HS256"], audience=audience)
+        token = MediaToken(audience, str(claims["room"]), str(claims["sub"]), int(claims["exp_ms"]))
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+        raise BadToken from None
+    if token.room_id != room_id or now_ms >= token.expires_at_ms:
+        raise BadToken
+    return token
