@@ -79,19 +79,34 @@ async def post(c: AsyncConnection, postings: Postings, at_ms: int) -> None:
 
     Raises Quarantined("unbalanced") when it does not sum to zero.
     """
-    if sum(postings.amounts.values()) != 0 or not postings.amounts:
-        raise Quarantined(
-            "unbalanced", "these postings do not sum to zero", transaction_id=postings.transaction_id
-        )
-    key = {"transaction_id": postings.transaction_id}
+    await post_all(c, [postings], at_ms)
+
+
+async def post_all(c: AsyncConnection, all_postings: list[Postings], at_ms: int) -> None:
+    """Write several, like `post`."""
+    for postings in all_postings:
+        if sum(postings.amounts.values()) != 0 or not postings.amounts:
+            raise Quarantined(
+                "unbalanced", "these postings do not sum to zero", transaction_id=postings.transaction_id
+            )
     await c.execute(
-        insert(ledger_transaction).values(**key, order_id=postings.order_id, kind=postings.kind, at_ms=at_ms)
+        insert(ledger_transaction),
+        [
+            {"transaction_id": one.transaction_id, "order_id": one.order_id, "kind": one.kind, "at_ms": at_ms}
+            for one in all_postings
+        ],
     )
     await c.execute(
         insert(ledger_entry),
         [
-            {**key, "account": account, "currency": postings.currency, "amount_minor": amount}
-            for account, amount in postings.amounts.items()
+            {
+                "transaction_id": one.transaction_id,
+                "account": account,
+                "currency": one.currency,
+                "amount_minor": amount,
+            }
+            for one in all_postings
+            for account, amount in one.amounts.items()
         ],
     )
 

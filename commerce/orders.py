@@ -120,6 +120,12 @@ async def find_by_hold(c: AsyncConnection, hold_id: str) -> Order | None:
     return None if row is None else _order(row)
 
 
+async def find_by_holds(c: AsyncConnection, hold_ids: list[str]) -> dict[str, Order]:
+    """The orders that these holds became, by hold id."""
+    rows = await c.execute(_orders().where(order_table.c.hold_id.in_(hold_ids)))
+    return {row.hold_id: _order(row) for row in rows}
+
+
 async def bound_hold_ids(c: AsyncConnection, buyer_id: str, hold_ids: list[str]) -> set[str]:
     """Which of these holds are orders of this buyer already (at most 200 are looked at)."""
     query = select(order_table.c.hold_id).where(

@@ -38,10 +38,23 @@ class OutboxEvent:
 
 async def record(c: AsyncConnection, aggregate: str, event_type: str, payload: dict[str, Any]) -> None:
     """Add an event to this transaction. `payload` is JSON and has `at_ms`; `aggregate` is the id whose events keep order."""
+    await record_all(c, [(aggregate, event_type, payload)])
+
+
+async def record_all(c: AsyncConnection, events: list[tuple[str, str, dict[str, Any]]]) -> None:
+    """Add several (aggregate, type, payload), like `record`."""
     await c.execute(
-        insert(outbox).values(
-            aggregate=aggregate, type=event_type, payload=payload, created_at_ms=payload["at_ms"], tries=0
-        )
+        insert(outbox),
+        [
+            {
+                "aggregate": aggregate,
+                "type": event_type,
+                "payload": payload,
+                "created_at_ms": payload["at_ms"],
+                "tries": 0,
+            }
+            for aggregate, event_type, payload in events
+        ],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, Final
 
@@ -42,15 +43,27 @@ async def get(c: AsyncConnection, sale_id: str) -> Sale:
     return sale
 
 
+async def get_many(c: AsyncConnection, sale_ids: set[str]) -> dict[str, Sale]:
+    """Those of the sales that exist, by id."""
+    rows = await c.execute(_sales().where(sale_table.c.sale_id.in_(sorted(sale_ids))))
+    return {row.sale_id: _sale(row) for row in rows}
+
+
 async def list_for_room(
-    c: AsyncConnection, room_id: str, limit: int = 50, cursor: str | None = None
+    c: AsyncConnection,
+    room_id: str,
+    limit: int = 50,
+    cursor: str | None = None,
+    states: Collection[str] | None = None,
 ) -> tuple[list[Sale], str | None]:
-    """A room's sales, newest first, and the cursor of the next page or None."""
+    """A room's sales, of any state or of these, newest first, and the cursor of the next page or None."""
     size = page_size(limit)
     query = _sales().where(
         sale_table.c.room_id == room_id,
         *after_cursor(cursor, sale_table.c.created_at_ms, sale_table.c.sale_id),
     )
+    if states is not None:
+        query = query.where(sale_table.c.state.in_(states))
     query = query.order_by(sale_table.c.created_at_ms.desc(), sale_table.c.sale_id.desc()).limit(size + 1)
     found = [_sale(row) for row in await c.execute(query)]
     more = len(found) > size

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from commerce.errors import Unavailable
 from commerce.hot_ledger import HotLedger, NotLoaded, Snapshot, StockNumbers
@@ -34,11 +35,15 @@ async def tell(
 
 
 async def tell_bound(
-    hot: HotLedger, sale: Sale, hold_id: str, buyer_id: str, buyer_used: int
-) -> StockNumbers | None:
-    """Tell Redis that a soft hold is an order now. Redis being down changes nothing: the order stands."""
+    hot: HotLedger, sale: Sale, holds: Sequence[tuple[str, str]], bound_units: Mapping[str, int]
+) -> None:
+    """Tell Redis that these soft holds (id, buyer) of a sale are orders now. Redis being down changes nothing: the orders stand."""
+    snapshot = Snapshot.of(sale)
     try:
-        return await hot.bound(Snapshot.of(sale), hold_id, buyer_id, buyer_used)
+        await asyncio.gather(
+            *(hot.bound(snapshot, hold_id, buyer_id, bound_units[buyer_id]) for hold_id, buyer_id in holds)
+        )
     except Unavailable as error:
-        logger.warning("bound hold %s was not told to Redis: %s", hold_id, error.code)
-        return None
+        logger.warning(
+            "%d bound holds of sale %s were not told to Redis: %s", len(holds), sale.sale_id, error.code
+        )

@@ -41,7 +41,7 @@ async def test_the_same_hold_gives_the_same_order_also_after_its_expiry(world: W
 async def test_the_same_hold_bound_many_times_at_once_is_one_order(world: World) -> None:
     sale = await world.open_sale()
     hold = world.hold(sale, "gu_ana")
-    found = await asyncio.gather(*(world.bind(hold) for _ in range(12)))
+    found = await asyncio.gather(*(world.bind_apart(hold) for _ in range(12)))
     assert len({order.order_id for order in found}) == 1
     assert (await world.sale(sale.sale_id)).reserved == 1
     await world.assert_sound()
@@ -57,7 +57,7 @@ async def test_a_late_bind_still_leaves_time_to_pay(world: World) -> None:
 async def test_many_buyers_race_for_the_last_unit_and_one_gets_it(world: World) -> None:
     sale = await world.open_sale(quota=1)
     answers = await asyncio.gather(
-        *(world.bind(world.hold(sale, f"gu_{n}")) for n in range(30)), return_exceptions=True
+        *(world.bind_apart(world.hold(sale, f"gu_{n}")) for n in range(30)), return_exceptions=True
     )
     refused = [answer.code for answer in answers if isinstance(answer, Refused)]
     assert refused == ["sold_out_late"] * 29
@@ -85,7 +85,9 @@ async def test_positive_control_a_bind_that_reads_first_oversells_where_no_const
     async with world.database.begin() as c:
         await c.exec_driver_sql("ALTER TABLE stock DROP CONSTRAINT ck_stock_never_oversold")
     monkeypatch.setattr(stock, "reserve", reserve_by_reading_first)
-    await asyncio.gather(*(world.bind(world.hold(sale, f"gu_{n}")) for n in range(8)), return_exceptions=True)
+    await asyncio.gather(
+        *(world.bind_apart(world.hold(sale, f"gu_{n}")) for n in range(8)), return_exceptions=True
+    )
     assert (await world.sale(sale.sale_id)).reserved > 1
     with pytest.raises(AssertionError):
         await world.assert_sound()
@@ -102,7 +104,7 @@ async def test_the_constraint_alone_also_stops_overselling(
     sale = await world.open_sale(quota=1)
     monkeypatch.setattr(stock, "reserve", reserve_without_looking)
     answers = await asyncio.gather(
-        *(world.bind(world.hold(sale, f"gu_{n}")) for n in range(8)), return_exceptions=True
+        *(world.bind_apart(world.hold(sale, f"gu_{n}")) for n in range(8)), return_exceptions=True
     )
     assert sum(not isinstance(answer, BaseException) for answer in answers) == 1
     assert (await world.sale(sale.sale_id)).reserved == 1
@@ -111,7 +113,7 @@ async def test_the_constraint_alone_also_stops_overselling(
 async def test_the_limit_per_buyer_counts_all_their_orders_also_at_once(world: World) -> None:
     sale = await world.open_sale(quota=10, limit_per_buyer=2)
     answers = await asyncio.gather(
-        *(world.bind(world.hold(sale, "gu_ana")) for _ in range(6)), return_exceptions=True
+        *(world.bind_apart(world.hold(sale, "gu_ana")) for _ in range(6)), return_exceptions=True
     )
     assert sum(not isinstance(answer, BaseException) for answer in answers) == 2
     assert {answer.code for answer in answers if isinstance(answer, Refused)} == {"limit_reached"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from commerce import orders
-from commerce.checkout import order_number_of
+from commerce.bind_rows import order_number_of
 from commerce.errors import Invalid, NotFound
 from commerce.pages import decode_cursor, encode_cursor
 from tests.commerce.world import World

@@ -148,6 +148,11 @@ class World:
     async def bind(self, hold: HoldToken, buyer_id: str | None = None) -> Order:
         return await self.checkout.bind(sign(TOKEN_KEY, hold), buyer_id or hold.buyer_id, "Lin Mei", ADDRESS)
 
+    async def bind_apart(self, hold: HoldToken) -> Order:
+        """Bind as another process would: no commit is shared with other calls, so that they really race."""
+        apart = Checkout(self.database, self.hot, TOKEN_KEY, self.clock, new_id)
+        return await apart.bind(sign(TOKEN_KEY, hold), hold.buyer_id, "Lin Mei", ADDRESS)
+
     async def placed_order(self, sale: Sale, buyer_id: str = "gu_ana", quantity: int = 1) -> Order:
         return await self.bind(self.hold(sale, buyer_id, quantity))
 
