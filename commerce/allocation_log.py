@@ -1,7 +1,7 @@
 """The allocation log: every attempt of a sale in one order, chained by SHA-256, so that anyone can check who got which unit and why.
 
 The hot ledger writes an entry with each decision; the worker moves them into SQL here. A line's hash covers the line before it, so
-changing any byte breaks every later hash. Buyers appear under a name that only they can recompute.
+changing any byte breaks every later hash. Buyers appear under a name of this sale that says nothing of who they are (`lots`).
 """
 
 from __future__ import annotations
@@ -9,26 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import and_, func, insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.database import Database
-from commerce.hot_ledger import GRACE_MS, HotLedger, LogEntry, SoftHold
+from commerce.hot_ledger import GRACE_MS, HotLedger, LogEntry, Place, SoftHold
+from commerce.lots import public_buyer, salt_of
 from commerce.sale_rules import Sale
 from commerce.schema import allocation_entry, hold
+from commerce.schema import sale as sale_table
 
 GENESIS: Final = "flashroom allocation log 1"
+MAX_ENDED: Final = 20_000
 
 
-def public_buyer(sale_id: str, buyer_id: str) -> str:
-    """The buyer's name in a sale's public log: buyer ids are random, so it can be checked but not guessed."""
-    return hashlib.sha256(f"{sale_id} {buyer_id}".encode()).hexdigest()[:32]
-
-
-def public_line(sale_id: str, position: int, entry: LogEntry) -> str:
+def public_line(salt: str, position: int, entry: LogEntry) -> str:
     """One line of the public log as canonical JSON."""
     line: dict[str, Any] = {
         "n": position,
@@ -36,7 +35,7 @@ def public_line(sale_id: str, position: int, entry: LogEntry) -> str:
         "seq": entry.seq,
         "at_ms": entry.at_ms,
         "hold": entry.hold_id,
-        "buyer": public_buyer(sale_id, entry.buyer_id),
+        "buyer": public_buyer(salt, entry.buyer_id),
         "quantity": entry.quantity,
         "decision": entry.decision,
         "reason": entry.reason,
@@ -44,6 +43,8 @@ def public_line(sale_id: str, position: int, entry: LogEntry) -> str:
         "held": entry.held,
         "sold": entry.sold,
     }
+    if entry.arrived_at_ms:
+        line["arrived_at_ms"] = entry.arrived_at_ms
     if entry.ghost:
         line["ghost"] = True
     return json.dumps(line, sort_keys=True, separators=(",", ":"))
@@ -84,20 +85,24 @@ async def persist(database: Database, hot_ledger: HotLedger, room_id: str, sale_
             added = await _append(c, sale_id, entries)
     except IntegrityError:
         return 0  # another worker wrote the same entries first; ours are found there next time
-    await hot_ledger.trim_log(room_id, sale_id, record_ids)
+    await hot_ledger.trim_log(room_id, sale_id, record_ids, entries[-1].seq)
     return added
 
 
 async def _append(c: AsyncConnection, sale_id: str, entries: Sequence[LogEntry]) -> int:
-    known = {(row.hold_id, row.epoch) for row in await c.execute(_known(sale_id, entries))}
+    known = await _known(c, sale_id, entries)
+    salt = salt_of(
+        (await c.execute(select(sale_table.c.seed).where(sale_table.c.sale_id == sale_id))).scalar_one()
+    )
     position, chain = await head(c, sale_id)
     rows = []
     for entry in entries:
-        if (entry.hold_id, entry.epoch) in known:
+        name = (entry.epoch, entry.seq, entry.hold_id)
+        if name in known:
             continue
-        known.add((entry.hold_id, entry.epoch))
+        known.add(name)
         position += 1
-        line = public_line(sale_id, position, entry)
+        line = public_line(salt, position, entry)
         chain = next_hash(chain, line)
         rows.append(
             {
@@ -119,12 +124,13 @@ async def _append(c: AsyncConnection, sale_id: str, entries: Sequence[LogEntry])
     return len(rows)
 
 
-def _known(sale_id: str, entries: Sequence[LogEntry]) -> Any:
-    # From the oldest of these on: an older line can't be one of them.
+async def _known(c: AsyncConnection, sale_id: str, entries: Sequence[LogEntry]) -> set[tuple[int, int, str]]:
+    """(epoch, seq, hold id) of lines that these entries may repeat: a line older than the oldest of them can't be one."""
     oldest_ms = min(entry.at_ms for entry in entries)
-    return select(allocation_entry.c.hold_id, allocation_entry.c.epoch).where(
+    query = select(allocation_entry.c.epoch, allocation_entry.c.entry, allocation_entry.c.hold_id).where(
         allocation_entry.c.sale_id == sale_id, allocation_entry.c.at_ms >= oldest_ms
     )
+    return {(row.epoch, json.loads(row.entry)["seq"], row.hold_id) for row in await c.execute(query)}
 
 
 async def last_decided(c: AsyncConnection, sale_id: str, epoch: int) -> int:
@@ -139,40 +145,64 @@ async def last_decided(c: AsyncConnection, sale_id: str, epoch: int) -> int:
     return 0 if line is None else int(json.loads(line)["seq"])
 
 
-async def living_holds(c: AsyncConnection, sale: Sale, now_ms: int) -> list[SoftHold]:
-    """Granted holds that may still be bound and are not: what a rebuilt hot ledger must carry over.
+@dataclass(frozen=True, slots=True)
+class Living:
+    """What the log says still lives at some moment, for a hot ledger that is built anew."""
 
-    A hold that its buyer let go comes back with them and ends at its expiry: units wait a little, none is sold twice.
-    """
+    soft_holds: list[SoftHold]
+    """Granted, not let go, not over, and not an order yet."""
+    ended_holds: list[SoftHold]
+    """The newest of the other granted ones: their answers are kept, so that no retry of an old request revives one."""
+    waiting: list[Place]
+    """The wait list, its head first."""
+
+
+async def living(c: AsyncConnection, sale: Sale, now_ms: int) -> Living:
+    """Replay the persisted log. A hold or place that Redis logged but lost before it was persisted is gone; its token still binds."""
+    columns = allocation_entry.c
     query = (
-        select(allocation_entry)
-        .outerjoin(hold, hold.c.hold_id == allocation_entry.c.hold_id)
+        select(allocation_entry, hold.c.hold_id.label("bound_id"))
+        .outerjoin(hold, hold.c.hold_id == columns.hold_id)
         .where(
-            and_(
-                allocation_entry.c.sale_id == sale.sale_id,
-                allocation_entry.c.decision == "granted",
-                allocation_entry.c.expires_at_ms + GRACE_MS > now_ms,
-                hold.c.hold_id.is_(None),
-            )
+            columns.sale_id == sale.sale_id,
+            columns.decision.in_(("granted", "waiting", "released", "left")),
         )
-        .order_by(allocation_entry.c.seq)
+        .order_by(columns.seq)
     )
-    living: dict[str, SoftHold] = {}
+    granted: dict[str, SoftHold] = {}
+    over: set[str] = set()
+    waiting: dict[str, Place] = {}
     for row in await c.execute(query):
         line = json.loads(row.entry)
-        living[row.hold_id] = SoftHold(
-            hold_id=row.hold_id,
-            buyer_id=row.buyer_id,
-            quantity=row.quantity,
-            price_minor=sale.price_minor,
-            currency=sale.currency,
-            granted_at_ms=row.at_ms,
-            expires_at_ms=row.expires_at_ms,
-            epoch=row.epoch,
-            seq=line["seq"],
-            ghost=line.get("ghost", False),
-        )
-    return list(living.values())
+        common = {
+            "hold_id": row.hold_id,
+            "buyer_id": row.buyer_id,
+            "quantity": row.quantity,
+            "epoch": row.epoch,
+            "seq": line["seq"],
+            "ghost": line.get("ghost", False),
+        }
+        if row.decision == "waiting":
+            waiting[row.hold_id] = Place(**common)
+            continue
+        waiting.pop(row.hold_id, None)
+        if row.decision == "released":
+            over.add(row.hold_id)
+        elif row.decision == "granted":
+            granted[row.hold_id] = SoftHold(
+                price_minor=sale.price_minor,
+                currency=sale.currency,
+                granted_at_ms=row.at_ms,
+                expires_at_ms=row.expires_at_ms,
+                **common,
+            )
+            if row.bound_id is not None or row.expires_at_ms + GRACE_MS <= now_ms:
+                over.add(row.hold_id)
+    return Living(
+        soft_holds=[one for one in granted.values() if one.hold_id not in over],
+        ended_holds=[one for one in granted.values() if one.hold_id in over][-MAX_ENDED:],
+        waiting=list(waiting.values()),
+    )
 
 
 async def count(c: AsyncConnection, sale_id: str) -> int:

@@ -6,11 +6,10 @@ Redis' own clock. They are never repeated by the client library; every one of th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import msgpack
 from redis.asyncio import Redis
@@ -19,16 +18,72 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from commerce.errors import Unavailable
-from commerce.sale_rules import Sale
+from commerce.hot_records import (
+    EPOCH_SHIFT,
+    Decision,
+    HoldRequest,
+    LogEntry,
+    Notice,
+    Place,
+    Snapshot,
+    SoftHold,
+    StockNumbers,
+)
+from commerce.lots import lot, public_buyer, salt_of, seed_of
+
+__all__ = [
+    "EPOCH_SHIFT",
+    "GRACE_MS",
+    "MAX_BATCH",
+    "Decision",
+    "HoldRequest",
+    "HotLedger",
+    "LogEntry",
+    "NotLoaded",
+    "Notice",
+    "Place",
+    "Snapshot",
+    "SoftHold",
+    "StockNumbers",
+    "connect_redis",
+]
 
 GRACE_MS: Final = 5000
 """A soft hold is freed this long after its expiry, so that a buyer whose own clock still runs can't lose the unit."""
 MAX_BATCH: Final = 500
 LOG_READ_MAX: Final = 200
+NOTICES_READ_MAX: Final = 100
+MAX_UNPERSISTED: Final = 500_000
+"""Lines of the log that may wait for the worker; beyond it taps are refused as `overloaded` rather than memory filled."""
+MAX_ANSWERS: Final = 2_000_000
+MAX_DRAWS: Final = 20
 SOCKET_TIMEOUT_S: Final = 5.0
-EPOCH_SHIFT: Final = 2**40
-"""Value versions are epoch * 2^40 + rev: they grow over epochs and stay exact in a double."""
-_KEYS: Final = ("meta", "holds", "deadlines", "soft", "bound", "answers", "log")
+_KEYS: Final = (
+    "meta",
+    "holds",
+    "deadlines",
+    "soft",
+    "bound",
+    "answers",
+    "log",
+    "notices",
+    "queue",
+    "waiting",
+    "window",
+)
+_SCRIPTS: Final = (
+    "decide",
+    "draw",
+    "sync",
+    "load",
+    "release",
+    "leave",
+    "sweep",
+    "numbers",
+    "fence",
+    "trim",
+)
+_TEXTS: Final = ("room_id", "sale_id", "state", "state_reason", "currency", "rule", "seed")
 
 
 class NotLoaded(Unavailable):
@@ -36,141 +91,6 @@ class NotLoaded(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("not_loaded", "The sale is being loaded. Try again in a moment.")
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What SQL says of a sale at `version`: absolute, so that a lost or repeated one heals itself."""
-
-    room_id: str
-    sale_id: str
-    epoch: int
-    version: int
-    capacity: int
-    reserved: int
-    sold: int
-    state: str
-    opens_at_ms: int | None
-    closes_at_ms: int | None
-    limit_per_buyer: int
-    hold_ms: int
-    price_minor: int
-    currency: str
-    rule: str = "first_come"
-    window_ms: int = 0
-
-    @classmethod
-    def of(cls, sale: Sale) -> Self:
-        return cls(**{field.name: getattr(sale, field.name) for field in fields(cls)})
-
-
-@dataclass(frozen=True, slots=True)
-class StockNumbers:
-    """The three numbers everyone sees; `available + held + sold = quota` always."""
-
-    sale_id: str
-    quota: int
-    available: int
-    held: int
-    sold: int
-    waiting: int
-    next_hold_ends_at_ms: int | None
-    epoch: int
-    seq: int
-    rev: int
-    soft: int
-    """Units of `held` that only Redis holds; not shown."""
-
-    @property
-    def value_version(self) -> int:
-        return self.epoch * EPOCH_SHIFT + self.rev
-
-    def as_value(self) -> dict[str, Any]:
-        """The `stock:ID` value of realtime/PROTOCOL.md."""
-        shown = asdict(self)
-        del shown["rev"], shown["soft"]
-        return shown
-
-
-@dataclass(frozen=True, slots=True)
-class HoldRequest:
-    """One tap: `request_id` is made by the client and scoped to the buyer."""
-
-    request_id: str
-    buyer_id: str
-    quantity: int
-    ghost: bool = False
-
-    def hold_id(self, sale_id: str) -> str:
-        """Derived, so that a retry after Redis lost everything asks for the same hold."""
-        digest = hashlib.sha256(f"{sale_id} {self.buyer_id} {self.request_id}".encode()).hexdigest()
-        return f"hd_{digest[:32]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The final, explained answer to one request. Fields that don't apply are None."""
-
-    decision: str
-    reason: str
-    seq: int | None
-    epoch: int | None
-    hold_id: str | None = None
-    buyer_id: str | None = None
-    quantity: int | None = None
-    price_minor: int | None = None
-    currency: str | None = None
-    granted_at_ms: int | None = None
-    expires_at_ms: int | None = None
-    ghost: bool = False
-    place: int | None = None
-    after_last_unit_ms: int | None = None
-    next_hold_ends_at_ms: int | None = None
-    opens_at_ms: int | None = None
-
-    @classmethod
-    def of(cls, packed: Mapping[str, Any]) -> Self:
-        return cls(**{"seq": None, "epoch": None, **packed})
-
-
-@dataclass(frozen=True, slots=True)
-class SoftHold:
-    """A hold that only Redis knows; also what a rebuild carries over."""
-
-    hold_id: str
-    buyer_id: str
-    quantity: int
-    price_minor: int
-    currency: str
-    granted_at_ms: int
-    expires_at_ms: int
-    epoch: int
-    seq: int
-    ghost: bool
-
-    @classmethod
-    def of(cls, packed: Mapping[str, Any]) -> Self:
-        return cls(**{field.name: packed[field.name] for field in fields(cls)})
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One attempt as it was decided, with the sale's numbers right after it."""
-
-    seq: int
-    epoch: int
-    at_ms: int
-    request_id: str
-    hold_id: str
-    buyer_id: str
-    quantity: int
-    decision: str
-    reason: str
-    expires_at_ms: int
-    available: int
-    held: int
-    sold: int
-    ghost: bool
 
 
 def connect_redis(redis_url: str) -> Redis:
@@ -193,8 +113,7 @@ class HotLedger:
         folder = Path(__file__).parent
         common = (folder / "ledger_common.lua").read_text()
         self._scripts = {
-            name: redis.register_script(common + (folder / f"{name}.lua").read_text())
-            for name in ("decide", "sync", "load", "release", "sweep", "numbers")
+            name: redis.register_script(common + (folder / f"{name}.lua").read_text()) for name in _SCRIPTS
         }
 
     async def load(
@@ -203,73 +122,114 @@ class HotLedger:
         *,
         bound_units: Mapping[str, int] | None = None,
         soft_holds: Sequence[SoftHold] = (),
+        ended_holds: Sequence[SoftHold] = (),
+        waiting: Sequence[Place] = (),
         last_seq: int = 0,
     ) -> tuple[bool, StockNumbers]:
-        """Begin `snapshot.epoch`, replacing everything; False (and nothing changed) when Redis has that epoch or a later one."""
-        carried = [{"decision": "granted", "reason": "granted", **asdict(hold)} for hold in soft_holds]
+        """Begin `snapshot.epoch`, replacing everything; False (and nothing changed) when Redis has that epoch or a later one.
+
+        `soft_holds` go on holding units; `ended_holds` only keep their answers, so that no retry revives one.
+        """
+        carried = [
+            {"decision": "granted", "reason": "granted", **asdict(hold)}
+            for hold in (*soft_holds, *ended_holds)
+        ]
         loaded, numbers = await self._run(
             "load",
             snapshot.room_id,
             snapshot.sale_id,
             _pack_snapshot(snapshot),
-            _pack(bound_units or {}),
-            _pack(carried),
+            _pack(dict(bound_units or {})),
             last_seq,
+            _pack(carried),
+            len(soft_holds),
+            _pack([asdict(place) for place in waiting]),
         )
         return bool(loaded), _numbers(snapshot.sale_id, numbers)
 
-    async def sync(self, snapshot: Snapshot, *, bound_units: Mapping[str, int] | None = None) -> StockNumbers:
-        """Take a snapshot unless a newer one is there. Raises NotLoaded."""
-        return await self._sync(snapshot, bound_units or {}, "")
+    async def sync(
+        self,
+        snapshot: Snapshot,
+        *,
+        bound_units: Mapping[str, int] | None = None,
+        bound_holds: Sequence[str] = (),
+        complete: bool = False,
+        next_bound_ends_at_ms: int = -1,
+    ) -> StockNumbers:
+        """Take a snapshot unless a newer one is there. Raises NotLoaded.
 
-    async def bound(self, snapshot: Snapshot, hold_id: str, buyer_id: str, buyer_used: int) -> StockNumbers:
-        """The hold now stands in SQL: drop the soft one and take the snapshot in one step. Raises NotLoaded."""
-        return await self._sync(snapshot, {buyer_id: buyer_used}, hold_id)
-
-    async def _sync(self, snapshot: Snapshot, bound_units: Mapping[str, int], hold_id: str) -> StockNumbers:
+        `bound_holds` are orders by now: they stop being soft. `complete` says that `bound_units` has every buyer.
+        """
         answer = await self._run(
             "sync",
             snapshot.room_id,
             snapshot.sale_id,
             _pack_snapshot(snapshot),
-            _pack(dict(bound_units)),
-            hold_id,
+            _pack(dict(bound_units or {})),
+            _pack(list(bound_holds)),
+            int(complete),
+            next_bound_ends_at_ms,
         )
         if not answer:
             raise NotLoaded
         return _numbers(snapshot.sale_id, answer[0])
 
+    async def bound(self, snapshot: Snapshot, hold_id: str, buyer_id: str, buyer_used: int) -> StockNumbers:
+        """The hold now stands in SQL: drop the soft one and take the snapshot in one step. Raises NotLoaded."""
+        return await self.sync(snapshot, bound_units={buyer_id: buyer_used}, bound_holds=(hold_id,))
+
     async def decide(
         self, room_id: str, sale_id: str, requests: Sequence[HoldRequest]
     ) -> tuple[list[Decision], StockNumbers | None]:
-        """One answer per request, in order, by one script call; at most 500. A sale that isn't loaded refuses with `not_loaded`."""
+        """One answer per request, in order, by one script call; at most 500. A sale that isn't loaded refuses with `not_loaded`.
+
+        Raises Unavailable `overloaded` when the worker is too far behind with the log.
+        """
         if len(requests) > MAX_BATCH:
             raise ValueError(f"at most {MAX_BATCH} requests")
-        batch = [[r.request_id, r.hold_id(sale_id), r.buyer_id, r.quantity, r.ghost] for r in requests]
-        answer = await self._run("decide", room_id, sale_id, _pack(batch))
-        if not answer:
-            return [Decision("refused", "not_loaded", None, None) for _ in requests], None
-        packed, numbers = answer
-        return [Decision.of(one) for one in msgpack.unpackb(packed)], _numbers(sale_id, numbers)
+        batch = _pack([[r.hold_id(sale_id), r.buyer_id, r.quantity, r.ghost, r.wait] for r in requests])
+        for _ in range(MAX_DRAWS):
+            answer = await self._run("decide", room_id, sale_id, batch, MAX_UNPERSISTED, MAX_ANSWERS)
+            if not answer:
+                return [Decision("refused", "not_loaded", None, None) for _ in requests], None
+            if len(answer) == 2:
+                return [Decision.of(one) for one in msgpack.unpackb(answer[0])], _numbers(sale_id, answer[1])
+            if answer[0] == b"full":
+                raise Unavailable("overloaded", "Too many people are buying at this moment. Try again.")
+            await self.draw(room_id, sale_id)
+        raise Unavailable("overloaded", "The lots of this sale are still being drawn. Try again.")
+
+    async def draw(self, room_id: str, sale_id: str) -> StockNumbers | None:
+        """Decide the window's requests in the order of their lots, if its time is over; whoever draws gets the same order."""
+        keys = [_key(room_id, sale_id, name) for name in ("window", "meta")]
+        packed = await self._call(self.redis.hvals(keys[0]))
+        secret = (await self._call(self.redis.hget(keys[1], "seed")) or b"").decode()
+        seed, salt = seed_of(secret), salt_of(secret)
+        entries = [msgpack.unpackb(one) for one in packed]
+        entries.sort(key=lambda one: (lot(seed, public_buyer(salt, one["buyer_id"])), one["number"]))
+        answer = await self._run("draw", room_id, sale_id, _pack([one["hold_id"] for one in entries]))
+        return _numbers(sale_id, answer[1]) if answer else None
 
     async def release(
         self, room_id: str, sale_id: str, hold_id: str, buyer_id: str
     ) -> tuple[bool, StockNumbers | None]:
         """Let the buyer's soft hold go; False when it isn't there (any more), or isn't theirs."""
-        answer = await self._run("release", room_id, sale_id, hold_id, buyer_id)
-        if not answer:
-            return False, None
-        return bool(answer[0]), _numbers(sale_id, answer[1])
+        return await self._outcome("release", room_id, sale_id, hold_id, buyer_id)
 
-    async def sweep(
-        self, room_id: str, sale_id: str, limit: int = 500
-    ) -> tuple[list[SoftHold], StockNumbers | None]:
-        """Free soft holds past expiry and grace; gives those freed by this call."""
-        answer = await self._run("sweep", room_id, sale_id, limit)
-        if not answer:
-            return [], None
-        freed = msgpack.unpackb(answer[0]) or []  # an empty Lua table arrives as an empty map
-        return [SoftHold.of(one) for one in freed], _numbers(sale_id, answer[1])
+    async def leave(self, room_id: str, sale_id: str, buyer_id: str) -> tuple[bool, StockNumbers | None]:
+        """Give the buyer's place in the wait list up; False when there is none."""
+        return await self._outcome("leave", room_id, sale_id, buyer_id)
+
+    async def sweep(self, room_id: str, sale_id: str, limit: int = 500) -> StockNumbers | None:
+        """Free soft holds past expiry and grace, serve the wait list, draw lots that are due; word of it goes into the notices."""
+        must_draw, numbers = await self._outcome("sweep", room_id, sale_id, limit)
+        return await self.draw(room_id, sale_id) if must_draw else numbers
+
+    async def _outcome(
+        self, script: str, room_id: str, sale_id: str, *arguments: Any
+    ) -> tuple[bool, StockNumbers | None]:
+        answer = await self._run(script, room_id, sale_id, *arguments)
+        return (bool(answer[0]), _numbers(sale_id, answer[1])) if answer else (False, None)
 
     async def numbers(self, room_id: str, sale_id: str) -> StockNumbers | None:
         """The sale as Redis has it now, or None when it isn't loaded."""
@@ -278,16 +238,22 @@ class HotLedger:
 
     async def buyer_holds(self, room_id: str, sale_id: str, buyer_id: str) -> list[SoftHold]:
         """The buyer's living soft holds of a sale."""
-        if not await self._call(self.redis.hexists(_key(room_id, sale_id, "soft"), buyer_id)):
+        theirs = await self._call(self.redis.hget(_key(room_id, sale_id, "soft"), buyer_id))
+        hold_ids = theirs.split()[1:] if theirs else []
+        if not hold_ids:
             return []
-        packed = await self._call(self.redis.hvals(_key(room_id, sale_id, "holds")))
-        holds = (SoftHold.of(msgpack.unpackb(one)) for one in packed)
-        return [hold for hold in holds if hold.buyer_id == buyer_id]
+        packed = await self._call(self.redis.hmget(_key(room_id, sale_id, "holds"), hold_ids))
+        return [SoftHold.of(msgpack.unpackb(one)) for one in packed if one]
 
-    async def soft_holds(self, room_id: str, sale_id: str) -> list[SoftHold]:
-        """All soft holds of a sale."""
-        packed = await self._call(self.redis.hvals(_key(room_id, sale_id, "holds")))
-        return [SoftHold.of(msgpack.unpackb(one)) for one in packed]
+    async def place(self, room_id: str, sale_id: str, buyer_id: str) -> int | None:
+        """The buyer's place in the wait list (1 is next), or None."""
+        rank = await self._call(self.redis.zrank(_key(room_id, sale_id, "queue"), buyer_id))
+        return None if rank is None else int(rank) + 1
+
+    async def oldest_soft_holds(self, room_id: str, sale_id: str, limit: int) -> list[str]:
+        """Ids of the soft holds that end first."""
+        found = await self._call(self.redis.zrange(_key(room_id, sale_id, "deadlines"), 0, limit - 1))
+        return [hold_id.decode() for hold_id in found]
 
     async def read_log(self, room_id: str, sale_id: str) -> tuple[list[LogEntry], list[bytes]]:
         """The oldest unpersisted entries, in order, and the stream ids to give to `trim_log` once they are in SQL."""
@@ -295,9 +261,36 @@ class HotLedger:
         entries = [LogEntry(*one) for _, record in records for one in msgpack.unpackb(record[b"e"])]
         return entries, [record_id for record_id, _ in records]
 
-    async def trim_log(self, room_id: str, sale_id: str, record_ids: Sequence[bytes]) -> None:
+    async def log_is_empty(self, room_id: str, sale_id: str) -> bool:
+        """Whether everything that was logged is in SQL, or lost."""
+        return not await self._call(self.redis.xlen(_key(room_id, sale_id, "log")))
+
+    async def trim_log(
+        self, room_id: str, sale_id: str, record_ids: Sequence[bytes], last_seq: int = 0
+    ) -> None:
+        """Forget records that are in SQL; `last_seq` is the last number among their lines."""
         if record_ids:
-            await self._call(self.redis.xdel(_key(room_id, sale_id, "log"), *record_ids))
+            await self._run("trim", room_id, sale_id, _pack(list(record_ids)), last_seq)
+
+    async def read_notices(self, room_id: str, sale_id: str) -> tuple[list[Notice], list[bytes]]:
+        """The oldest notices, in order, and the ids to give to `trim_notices` once they are told."""
+        records = await self._call(
+            self.redis.xrange(_key(room_id, sale_id, "notices"), count=NOTICES_READ_MAX)
+        )
+        notices = [
+            Notice(kind, buyer_id, Decision.of(packed))
+            for _, record in records
+            for kind, buyer_id, packed in msgpack.unpackb(record[b"n"])
+        ]
+        return notices, [record_id for record_id, _ in records]
+
+    async def trim_notices(self, room_id: str, sale_id: str, record_ids: Sequence[bytes]) -> None:
+        if record_ids:
+            await self._call(self.redis.xdel(_key(room_id, sale_id, "notices"), *record_ids))
+
+    async def fence(self, room_id: str, sale_id: str, epoch: int) -> None:
+        """Stop deciding in `epoch` (a newer one goes on): the sale counts as not loaded until the next `load`."""
+        await self._run("fence", room_id, sale_id, epoch)
 
     async def drop(self, room_id: str, sale_id: str) -> None:
         """Forget a sale that is over and persisted."""
@@ -331,21 +324,25 @@ def _pack(value: Any) -> bytes:
 
 
 def _pack_snapshot(snapshot: Snapshot) -> bytes:
-    return _pack({name: 0 if value is None else value for name, value in asdict(snapshot).items()})
+    values = asdict(snapshot)
+    return _pack({name: value or ("" if name in _TEXTS else 0) for name, value in values.items()})
 
 
 def _numbers(sale_id: str, raw: Sequence[int]) -> StockNumbers:
-    quota, available, held, sold, waiting, next_hold_ends_at_ms, epoch, seq, rev, soft = (int(n) for n in raw)
+    numbers = [int(one) for one in raw]
     return StockNumbers(
         sale_id=sale_id,
-        quota=quota,
-        available=available,
-        held=held,
-        sold=sold,
-        waiting=waiting,
-        next_hold_ends_at_ms=None if next_hold_ends_at_ms < 0 else next_hold_ends_at_ms,
-        epoch=epoch,
-        seq=seq,
-        rev=rev,
-        soft=soft,
+        quota=numbers[0],
+        available=numbers[1],
+        held=numbers[2],
+        sold=numbers[3],
+        waiting=numbers[4],
+        next_hold_ends_at_ms=None if numbers[5] < 0 else numbers[5],
+        epoch=numbers[6],
+        seq=numbers[7],
+        rev=numbers[8],
+        soft=numbers[9],
+        undrawn=numbers[10],
+        version=numbers[11],
+        full_version=numbers[12],
     )

@@ -1,3 +1,3 @@
 -- The sale's numbers as they are. Gives {numbers}, or {} when not loaded.
 if not read_sale() then return {} end
-return {finish()}
+return {numbers()}

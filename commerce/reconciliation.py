@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import allocation_log, sales
+from commerce import allocation_log, crash_points, sales
 from commerce.database import Database
 from commerce.errors import Unavailable
-from commerce.hot_ledger import HotLedger, NotLoaded, Snapshot, SoftHold, StockNumbers
+from commerce.hot_ledger import HotLedger, Notice, NotLoaded, Snapshot, StockNumbers
 from commerce.sale_rules import OCCUPYING, Sale
-from commerce.schema import buyer_quota, redis_incarnation, sale, stock
+from commerce.schema import buyer_quota, hold, redis_incarnation, sale, stock
 
 log = logging.getLogger("flashroom.reconciliation")
 
@@ -29,6 +29,8 @@ MAX_SALES: Final = 500
 DROP_AFTER_MS: Final = 3_600_000
 DROP_UNTIL_MS: Final = 24 * 3_600_000
 PERSIST_PASSES: Final = 1000
+MAX_HOLDS: Final = 1000
+"""Soft holds compared with SQL in one pass; those that end first, so each one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,13 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Soft holds of one sale that ended unbought, and the sale's numbers after it."""
+    """Word for buyers of one sale (holds ended, places served, lots drawn), and the sale's numbers after it."""
 
     room_id: str
     sale_id: str
-    expired: list[SoftHold]
+    notices: list[Notice]
     numbers: StockNumbers
+    record_ids: list[bytes]
 
 
 async def active_sales(database: Database, states: tuple[str, ...] = OCCUPYING) -> list[tuple[str, str]]:
@@ -91,20 +94,32 @@ async def reconcile_sale(
     in_redis = await hot_ledger.numbers(room_id, sale_id)
     async with database.read() as c:
         current = await sales.get_sale(c, sale_id)
-        used = await bound_units(c, sale_id)
         logged = await allocation_log.last_decided(c, sale_id, current.epoch)
         fresh = (await allocation_log.head(c, sale_id))[0] == 0
-    forgotten = in_redis is None or restarted or in_redis.epoch != current.epoch or in_redis.seq < logged
-    if not forgotten:
-        try:
-            return await hot_ledger.sync(Snapshot.of(current), bound_units=used), False
-        except NotLoaded:
-            pass  # lost between the two calls
     if in_redis is None and fresh and current.state == "armed":
         # Nothing was ever decided: this is the first load, not a loss.
-        _, numbers = await hot_ledger.load(Snapshot.of(current), bound_units=used)
-        return numbers, False
-    return await _rebuild(database, hot_ledger, current, in_redis, clock_ms), True
+        return (await hot_ledger.load(Snapshot.of(current)))[1], False
+    if in_redis is None or restarted or in_redis.epoch != current.epoch or in_redis.seq < logged:
+        return await _rebuild(database, hot_ledger, current, in_redis, clock_ms), True
+    soft = await hot_ledger.oldest_soft_holds(room_id, sale_id, MAX_HOLDS) if in_redis.soft else []
+    async with database.read() as c:
+        # Bound holds before the sale, so that its version counts their units; quotas after it, so that they are never older.
+        lingering = await _in_sql(c, soft)
+        current = await sales.get_sale(c, sale_id)
+        complete = in_redis.full_version < current.version
+        used = await bound_units(c, sale_id) if complete else {}
+        next_end_ms = await _next_bound_end(c, sale_id)
+    try:
+        numbers = await hot_ledger.sync(
+            Snapshot.of(current),
+            bound_units=used,
+            bound_holds=lingering,
+            complete=complete,
+            next_bound_ends_at_ms=next_end_ms,
+        )
+    except NotLoaded:  # lost between the calls
+        return await _rebuild(database, hot_ledger, current, None, clock_ms), True
+    return numbers, False
 
 
 async def _rebuild(
@@ -114,10 +129,15 @@ async def _rebuild(
     in_redis: StockNumbers | None,
     clock_ms: Callable[[], int],
 ) -> StockNumbers:
-    """Begin the next epoch: what Redis still has of the log goes to SQL first, then everything is loaded from SQL."""
+    """Begin the next epoch. What Redis still has of the log goes to SQL first, with the old epoch fenced so that nothing is added to it;
+    then everything is loaded from SQL. One that dies half way leaves a sale that isn't loaded, and is done again."""
+    if in_redis is not None:
+        await hot_ledger.fence(seen.room_id, seen.sale_id, in_redis.epoch)
+    crash_points.reach("rebuild.fenced")
     for _ in range(PERSIST_PASSES):
-        if not await allocation_log.persist(database, hot_ledger, seen.room_id, seen.sale_id):
+        if await hot_ledger.log_is_empty(seen.room_id, seen.sale_id):
             break
+        await allocation_log.persist(database, hot_ledger, seen.room_id, seen.sale_id)
     epoch = max(seen.epoch, in_redis.epoch if in_redis else 0) + 1
     async with database.begin() as c:
         raised = await c.execute(
@@ -127,19 +147,39 @@ async def _rebuild(
         )
         current = await sales.get_sale(c, seen.sale_id)
         used = await bound_units(c, seen.sale_id)
-        soft = await allocation_log.living_holds(c, current, clock_ms())
+        living = await allocation_log.living(c, current, clock_ms())
         last_seq = (await allocation_log.head(c, seen.sale_id))[0]
+    crash_points.reach("rebuild.epoch_raised")
     if raised.rowcount:
         log.warning(
             "sale %s: Redis had forgotten; epoch %d begins with %d living holds",
             seen.sale_id,
             current.epoch,
-            len(soft),
+            len(living.soft_holds),
         )
     _, numbers = await hot_ledger.load(
-        Snapshot.of(current), bound_units=used, soft_holds=soft, last_seq=last_seq
+        Snapshot.of(current),
+        bound_units=used,
+        soft_holds=living.soft_holds,
+        ended_holds=living.ended_holds,
+        waiting=living.waiting if current.state in OCCUPYING else (),
+        last_seq=last_seq,
     )
     return numbers
+
+
+async def _in_sql(c: AsyncConnection, hold_ids: list[str]) -> list[str]:
+    """Those soft holds that are orders by now: whoever bound them could not tell Redis."""
+    if not hold_ids:
+        return []
+    query = select(hold.c.hold_id).where(hold.c.hold_id.in_(hold_ids))
+    return list((await c.execute(query)).scalars())
+
+
+async def _next_bound_end(c: AsyncConnection, sale_id: str) -> int:
+    """When the next unpaid order of a sale may be let go; 0 when none waits."""
+    query = select(func.min(hold.c.deadline_ms)).where(hold.c.sale_id == sale_id, hold.c.state == "bound")
+    return int((await c.execute(query)).scalar() or 0)
 
 
 async def bound_units(c: AsyncConnection, sale_id: str) -> dict[str, int]:
@@ -149,13 +189,22 @@ async def bound_units(c: AsyncConnection, sale_id: str) -> dict[str, int]:
 
 
 async def sweep(database: Database, hot_ledger: HotLedger) -> list[Swept]:
-    """Free the soft holds of every active sale whose expiry and grace have passed."""
+    """Free soft holds past expiry and grace, serve wait lists, draw lots that are due; gives the sales where there is word for buyers.
+
+    Tell the notices, then call `told`: until then the next sweep gives them again.
+    """
     swept = []
-    for room_id, sale_id in await active_sales(database):
-        expired, numbers = await hot_ledger.sweep(room_id, sale_id)
-        if expired and numbers is not None:
-            swept.append(Swept(room_id, sale_id, expired, numbers))
+    for room_id, sale_id in await active_sales(database, (*OCCUPYING, "settled")):
+        numbers = await hot_ledger.sweep(room_id, sale_id)
+        notices, record_ids = await hot_ledger.read_notices(room_id, sale_id)
+        if notices and numbers is not None:
+            swept.append(Swept(room_id, sale_id, notices, numbers, record_ids))
     return swept
+
+
+async def told(hot_ledger: HotLedger, swept: Swept) -> None:
+    """Its notices have reached the room."""
+    await hot_ledger.trim_notices(swept.room_id, swept.sale_id, swept.record_ids)
 
 
 async def persist_logs(database: Database, hot_ledger: HotLedger) -> int:

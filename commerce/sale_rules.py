@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from commerce.errors import Invalid, OutOfState, Refused
+from commerce.lots import seed_of
 from commerce.money import require_amount
 
 ABORT_UNTIL_MS: Final = 3_000
@@ -58,7 +59,7 @@ OCCUPYING: Final = ("armed", "countdown", "open", "paused", "draining")
 """States in which a sale holds units of its variant; one sale per variant at a time."""
 BINDABLE: Final = ("countdown", "open", "paused", "draining")
 """States in which a granted hold may become an order: holds are honoured to their own expiry, also after closing."""
-RULES: Final = ("first_come",)
+RULES: Final = ("first_come", "fair_window", "draw")
 """Allocation rules that can be armed."""
 PAUSE_REASONS: Final = ("host", "payment_outage", "stream_lost")
 
@@ -125,6 +126,8 @@ class Sale:
     window_ms: int
     extendable_ms: int
     extended: bool
+    seed: str = field(repr=False)
+    """The secret behind the lots and the public names (`lots`): nothing that shows a sale may show this."""
     seed_hash: str
     terms_hash: str | None
     opens_at_ms: int | None
@@ -187,7 +190,7 @@ def preflight(terms: NewSale, *, on_hand: int, list_price_minor: int, overlappin
 
 def terms_of(sale: Sale) -> NewSale:
     """The seller's part of a sale."""
-    return NewSale(**{field.name: getattr(sale, field.name) for field in fields(NewSale)})
+    return NewSale(**{one.name: getattr(sale, one.name) for one in fields(NewSale)})
 
 
 def published_terms(sale: Sale) -> dict[str, Any]:
@@ -203,7 +206,7 @@ def published_terms(sale: Sale) -> dict[str, Any]:
         "seed_hash",
     )
     own = {name: getattr(sale, name) for name in names}
-    return own | {field.name: getattr(sale, field.name) for field in fields(NewSale)}
+    return own | {one.name: getattr(sale, one.name) for one in fields(NewSale)}
 
 
 def hash_terms(sale: Sale) -> str:
@@ -213,8 +216,8 @@ def hash_terms(sale: Sale) -> str:
 
 
 def hash_seed(seed: str) -> str:
-    """What is published of a seed before the opening."""
-    return hashlib.sha256(seed.encode()).hexdigest()
+    """What is published before the opening of the seed that a sale's secret gives."""
+    return hashlib.sha256(seed_of(seed).encode()).hexdigest()
 
 
 def require_abortable(sale: Sale, now_ms: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import sale_rows, snapshots, stock
@@ -46,7 +46,7 @@ async def _advance(database: Database, hot: HotLedger, sale: Sale, now_ms: int) 
         action = due_action(sale, now_ms, _soft_holds(sale, numbers))
         if action is None:
             break
-        if action == "publish" and not await _log_is_complete(database, sale, numbers):
+        if action == "publish" and not await _log_is_complete(hot, sale, numbers):
             break
         async with database.begin() as c:
             await _take(c, sale, action, now_ms)
@@ -59,7 +59,7 @@ def _soft_holds(sale: Sale, numbers: StockNumbers | None) -> bool | None:
     """False only when the hot ledger is sure: same epoch, and the first one: nothing was ever lost."""
     if numbers is None or numbers.epoch != sale.epoch or sale.epoch != 1:
         return None
-    return numbers.soft > 0
+    return numbers.soft > 0 or numbers.undrawn > 0
 
 
 async def _take(c: AsyncConnection, sale: Sale, action: str, now_ms: int) -> None:
@@ -94,13 +94,9 @@ async def _return_leftover(c: AsyncConnection, sale: Sale, now_ms: int) -> None:
         )
 
 
-async def _log_is_complete(database: Database, sale: Sale, numbers: StockNumbers | None) -> bool:
-    """Whether every entry that Redis numbered is in SQL; a Redis that has forgotten the sale has nothing more to bring."""
-    if numbers is None:
-        return True
-    async with database.read() as c:
-        query = select(func.max(allocation_entry.c.seq)).where(allocation_entry.c.sale_id == sale.sale_id)
-        return ((await c.execute(query)).scalar_one() or 0) >= numbers.seq
+async def _log_is_complete(hot: HotLedger, sale: Sale, numbers: StockNumbers | None) -> bool:
+    """Whether every entry that Redis has is in SQL; a Redis that has forgotten the sale has nothing more to bring."""
+    return numbers is None or await hot.log_is_empty(sale.room_id, sale.sale_id)
 
 
 async def _log_root(c: AsyncConnection, sale_id: str) -> str | None:

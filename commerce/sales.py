@@ -16,6 +16,7 @@ from commerce.database import Database
 from commerce.errors import Invalid, OutOfState, Refused
 from commerce.hot_ledger import HotLedger
 from commerce.invariants import require_sums
+from commerce.lots import seed_of
 from commerce.sale_rules import (
     PAUSE_REASONS,
     NewSale,
@@ -356,7 +357,7 @@ class SaleDesk:
         async with self.database.read() as c:
             sale = await sale_rows.get(c, sale_id)
             query = select(sale_table.c.seed).where(sale_table.c.sale_id == sale_id)
-            return str((await c.execute(query)).scalar_one()) if sale.state == "published" else None
+            return seed_of((await c.execute(query)).scalar_one()) if sale.state == "published" else None
 
 
 def _red_lights(problems: list[Problem]) -> Refused:

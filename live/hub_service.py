@@ -69,16 +69,30 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def commands(desk: HoldDesk) -> Mapping[str, CommandHandler]:
     """The commands that commerce answers."""
 
-    async def hold(viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+    async def ask(viewer: Viewer, params: dict[str, Any], *, wait: bool) -> dict[str, Any]:
         request = HoldRequest(
             request_id=_identifier(params, "request_id", 8),
             buyer_id=viewer.viewer_id,
             quantity=protocol.integer_parameter(params, "quantity", 1, MAX_QUANTITY),
             ghost=viewer.ghost,
+            wait=wait,
         )
         sale_id = _identifier(params, "sale_id", 1)
         try:
             return await desk.hold(viewer.room_id, sale_id, request)
+        except CommerceError as error:
+            raise as_command_error(error) from None
+
+    async def hold(viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+        return await ask(viewer, params, wait=False)
+
+    async def waitlist_join(viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+        return await ask(viewer, params, wait=True)
+
+    async def waitlist_leave(viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+        sale_id = _identifier(params, "sale_id", 1)
+        try:
+            return {"left": await desk.leave(viewer.room_id, sale_id, viewer.viewer_id)}
         except CommerceError as error:
             raise as_command_error(error) from None
 
@@ -89,7 +103,12 @@ def commands(desk: HoldDesk) -> Mapping[str, CommandHandler]:
         except CommerceError as error:
             raise as_command_error(error) from None
 
-    return {"hold": hold, "release": release}
+    return {
+        "hold": hold,
+        "release": release,
+        "waitlist_join": waitlist_join,
+        "waitlist_leave": waitlist_leave,
+    }
 
 
 def _identifier(params: Mapping[str, Any], name: str, shortest: int) -> str:

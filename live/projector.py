@@ -13,7 +13,8 @@ from typing import Any, Final
 from commerce import orders, sale_rows
 from commerce.database import Database
 from commerce.errors import Unavailable
-from commerce.hot_ledger import EPOCH_SHIFT, HotLedger, SoftHold, StockNumbers
+from commerce.hold_desk import personal_message
+from commerce.hot_ledger import EPOCH_SHIFT, HotLedger, Notice, StockNumbers
 from commerce.outbox import OutboxEvent
 from commerce.sale_rules import OCCUPYING, Sale
 from live.stock_values import PUBLISH_ERRORS, publish_numbers, stock_values
@@ -159,15 +160,13 @@ class Projector:
             await self._broker.publish(room_id, values=gone)
         return len(gone)
 
-    async def tell_expired(self, room_id: str, sale_id: str, hold: SoftHold, at_ms: int) -> None:
-        """Tell a buyer that a hold ended unbought."""
-        await self._broker.publish_personal(
-            room_id,
-            hold.buyer_id,
-            "hold_expired",
-            {"hold_id": hold.hold_id, "sale_id": sale_id, "at_ms": at_ms},
-            once=f"expired:{hold.hold_id}",
-        )
+    async def tell_notice(
+        self, room_id: str, sale_id: str, notice: Notice, token_key: bytes, at_ms: int
+    ) -> None:
+        """Tell a buyer that a hold ended, that their place in the wait list was served, or how the lots fell."""
+        type_, data = personal_message(token_key, room_id, sale_id, notice, at_ms)
+        once = f"{notice.kind}:{notice.decision.hold_id or notice.decision.seq}:{sale_id}"
+        await self._broker.publish_personal(room_id, notice.buyer_id, type_, data, once=once)
 
     async def deliver(self, event: OutboxEvent) -> None:
         """Publish one outbox event; raises when Redis or SQL does not answer, and may then be called again."""

@@ -125,13 +125,16 @@ class Worker:
         )
 
     async def sweep(self) -> int:
-        """Free soft holds past their grace, and tell their buyers."""
-        swept = await reconciliation.sweep(self._show.database, self._show.hot_ledger)
+        """Free soft holds past their grace, serve wait lists, draw lots, and tell the buyers."""
+        show = self._show
+        swept = await reconciliation.sweep(show.database, show.hot_ledger)
+        key = show.settings.key("hold token")
         for one in swept:
-            await self._show.projector.publish_numbers(one.room_id, one.numbers)
-            for hold in one.expired:
-                await self._show.projector.tell_expired(one.room_id, one.sale_id, hold, self._clock_ms())
-        return sum(len(one.expired) for one in swept)
+            await show.projector.publish_numbers(one.room_id, one.numbers)
+            for notice in one.notices:
+                await show.projector.tell_notice(one.room_id, one.sale_id, notice, key, self._clock_ms())
+            await reconciliation.told(show.hot_ledger, one)
+        return sum(len(one.notices) for one in swept)
 
     async def persist_logs(self) -> int:
         """Move the allocation log's new lines from Redis into SQL."""
