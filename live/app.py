@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from redis.exceptions import RedisError
@@ -34,12 +34,15 @@ from live.wiring import Wiring, connected
 log = logging.getLogger("flashroom.web")
 
 SECURITY_HEADERS: Final = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),  # pages bring their own
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), microphone=(self), display-capture=(self), geolocation=()"),
 )
+STRICT_TRANSPORT: Final = ((b"strict-transport-security", b"max-age=31536000"),)
 
 
 class Metrics:
@@ -74,8 +77,11 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(
         routes=[*_api_routes(), *_service_routes(), *pages.ROUTES],
         lifespan=lifespan,
-        middleware=[Middleware(_Envelope)],
-        exception_handlers={HTTPException: _http_error, Exception: _our_fault},
+        middleware=[Middleware(_Envelope, secure=settings.web_url.startswith("https://"))],
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.router.redirect_slashes = (
+        False  # a path with a slash too many is not ours; the Host header leads nobody anywhere
     )
     app.state.metrics = Metrics()
     return app
@@ -149,17 +155,12 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return problems.answer(error.status_code, code, detail, headers=dict(error.headers or {}))
 
 
-async def _our_fault(request: Request, error: Exception) -> Response:
-    return problems.answer(
-        500, "internal", "That failed on our side. Try again; tell the operator the request id."
-    )
-
-
 class _Envelope:
-    """A request id, the security headers, and the numbers, around every request."""
+    """A request id, the security headers, the numbers and the log, around every request. What escaped from below becomes a 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, secure: bool) -> None:
         self.app = app
+        self.headers = SECURITY_HEADERS + (STRICT_TRANSPORT if secure else ())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -167,7 +168,7 @@ class _Envelope:
             return
         request_id = secrets.token_hex(8)
         started_s = time.perf_counter()
-        status = 500
+        status: int | None = None
 
         async def enveloped(message: Message) -> None:
             nonlocal status
@@ -176,24 +177,41 @@ class _Envelope:
                 headers = message.setdefault("headers", [])
                 headers.append((b"x-request-id", request_id.encode()))
                 present = {name for name, _ in headers}
-                headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
+                headers.extend(pair for pair in self.headers if pair[0] not in present)
             await send(message)
 
         try:
             await self.app(scope, receive, enveloped)
         except Exception:
-            log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
-            raise
+            log.exception("request %s failed: %s %s", request_id, scope["method"], _route(scope))
+            if status is not None:
+                raise  # half an answer is out: only closing the connection tells that it isn't whole
+            detail = "That failed on our side. Try again; tell the operator the request id."
+            ours = problems.answer(500, "internal", detail, request_id=request_id)
+            await ours(scope, receive, enveloped)
         finally:
-            self._count(scope, status, time.perf_counter() - started_s)
+            self._count(scope, status or 500, time.perf_counter() - started_s, request_id)
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+    def _count(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         metrics: Metrics = scope["app"].state.metrics
-        route: Any = scope.get("route")
-        path = getattr(route, "path", "") or "unmatched"
+        route = _route(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        metrics.requests.labels(method, path, str(status)).inc()
-        metrics.seconds.labels(method, path).observe(seconds)
+        metrics.requests.labels(method, route, str(status)).inc()
+        metrics.seconds.labels(method, route).observe(seconds)
+        if method not in _QUIET:
+            # The route, not the path: what is in a path or a query is the caller's own business.
+            log.info(
+                "%s %s %s",
+                method,
+                route,
+                status,
+                extra={"request_id": request_id, "milliseconds": round(seconds * 1000, 1)},
+            )
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "") or "unmatched"
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_QUIET: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from commerce import upsert
 from commerce.errors import Invalid
 from live.identity import Caller
 from live.schema import audit
@@ -29,6 +30,9 @@ class Entry:
     after: Any
 
 
+_SHOWN: Final = [audit.c[field.name] for field in fields(Entry)]
+
+
 async def record(
     c: AsyncConnection,
     caller: Caller,
@@ -37,13 +41,16 @@ async def record(
     target: str,
     *,
     at_ms: int,
+    call_id: str,
     before: Any = None,
     after: Any = None,
 ) -> None:
-    """Add a line. Never give it a secret."""
+    """Add a line, once per `call_id`: a call that is repeated after a crash doesn't tell of itself twice. Never give it a secret."""
     await c.execute(
-        insert(audit).values(
+        upsert.insert_into(c, audit)
+        .values(
             room_id=room_id,
+            call_id=call_id,
             at_ms=at_ms,
             actor_id=caller.buyer_id or "",
             actor_name=caller.name,
@@ -52,6 +59,7 @@ async def record(
             before=before,
             after=after,
         )
+        .on_conflict_do_nothing(index_elements=["call_id"])
     )
 
 
@@ -60,13 +68,11 @@ async def entries(
 ) -> tuple[list[Entry], str | None]:
     """A room's lines, newest first, and the cursor of the next page or None. Raises Invalid `bad_cursor`."""
     size = max(1, min(MAX_PAGE, limit))
-    query = select(audit).where(audit.c.room_id == room_id)
+    query = select(*_SHOWN).where(audit.c.room_id == room_id)
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
             raise Invalid("bad_cursor", "This cursor is not one of ours.")
         query = query.where(audit.c.audit_id < int(cursor))
     rows = list(await c.execute(query.order_by(audit.c.audit_id.desc()).limit(size + 1)))
-    found = [
-        Entry(**{name: value for name, value in row._mapping.items() if name != "room_id"}) for row in rows
-    ]
+    found = [Entry(**row._mapping) for row in rows]
     return found[:size], str(found[size - 1].audit_id) if len(found) > size else None

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from live import pictures, rooms
+from live import origins, pictures, rooms
 from live.settings import Settings
 from live.wiring import Wiring
 
@@ -19,11 +19,10 @@ DIST: Final = Path(__file__).parent / "web" / "dist"
 PICTURE_MAX_AGE_S: Final = 3600
 
 
-def content_security_policy(settings: Settings, host: str) -> str:
+def content_security_policy(settings: Settings, host_header: str | None) -> str:
     """Everything from here, nothing inline, and the hub's socket and the media process as the only other peers."""
-    name = f"[{host}]" if ":" in host else host
-    hub = settings.public_hub_url or f"ws://{name}:{settings.hub_port}"
-    media = f"http://{name}:{settings.media_port}"
+    hub = origins.hub_url(settings, host_header)
+    media = f"http://{origins.host_name(host_header)}:{settings.media_port}"
     return "; ".join(
         (
             "default-src 'none'",
@@ -54,7 +53,7 @@ def _page(name: str, request: Request) -> Response:
             media_type="text/plain; charset=utf-8",
         )
     settings: Settings = request.app.state.wiring.settings
-    policy = content_security_policy(settings, request.url.hostname or "127.0.0.1")
+    policy = content_security_policy(settings, request.headers.get("host"))
     return FileResponse(path, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
 

@@ -61,9 +61,9 @@ def answer(
         "detail": detail,
         **facts,
     }
-    return Response(
-        json.dumps(body, ensure_ascii=False), status_code=status, media_type=MEDIA_TYPE, headers=headers
-    )
+    # What cannot be UTF-8 (half of a surrogate pair in an echoed name) must not turn a refusal into a crash.
+    content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def of_error(error: HttpProblem | CommerceError | CommandError) -> Response:
@@ -76,7 +76,7 @@ def of_error(error: HttpProblem | CommerceError | CommandError) -> Response:
     headers = {}
     if isinstance(error, TooMany):
         headers["Retry-After"] = str(-(-error.retry_after_ms // 1000))
-    elif status == 503:
+    elif status == 503 or error.code == "idempotency_in_progress":
         headers["Retry-After"] = "1"
     return answer(status, error.code, error.message, headers=headers, **_shown(error.facts))
 

@@ -99,5 +99,6 @@ audit = Table(
     Column("target", String(128), nullable=False),
     Column("before", JSON),
     Column("after", JSON),
+    Column("call_id", String(160), unique=True),  # one line per console call, also when the call is repeated
     Index("ix_audit_room_id_audit_id", "room_id", "audit_id"),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+from redis.exceptions import RedisError
 
-from live import identity
+from live import identity, origins
 from live.api import models
 from live.api.endpoint import GUEST_COOKIE, SESSION_COOKIE, Call, Endpoint, session_token
 from live.api.models import Empty, SignIn
@@ -31,18 +31,31 @@ async def _sign_in(call: Call) -> models.SignedIn:
     async with database.read() as c:
         known = await identity.credentials(c, body.email)
     user_id, password_hash, totp_secret = known or (None, None, None)
-    matches = await asyncio.to_thread(identity.password_matches, password_hash, body.password)
+    matches = await identity.check_password(password_hash, body.password)
     if user_id is None or not matches:
         raise HttpProblem(401, "wrong_credentials", "E-mail address or password is wrong.")
     if not identity.totp_matches(totp_secret, body.totp):
         code = "totp_required" if body.totp is None else "wrong_credentials"
         raise HttpProblem(401, code, "Enter the six digits of your authenticator.")
+    if totp_secret is not None and not await _is_fresh(call, user_id, str(body.totp)):
+        raise HttpProblem(
+            401, "wrong_credentials", "These six digits were used already. Wait for the next ones."
+        )
     async with database.begin() as c:
         token = await identity.open_session(c, user_id, call.now_ms)
         user = await identity.get_user(c, user_id)
     assert user is not None
     call.cookies.append((SESSION_COOKIE, token))
     return models.SignedIn(user=_user(user))
+
+
+async def _is_fresh(call: Call, user_id: str, code: str) -> bool:
+    """Whether the digits are used for the first time (RFC 6238 section 5.2). With Redis gone the password alone stands with them."""
+    try:
+        key = f"flashroom:totp:{user_id}:{code}"
+        return bool(await call.wiring.redis.set(key, 1, nx=True, px=identity.TOTP_GOOD_FOR_MS))
+    except (RedisError, OSError, TimeoutError):
+        return True
 
 
 async def _sign_out(call: Call) -> None:
@@ -75,14 +88,9 @@ async def _ticket(call: Call) -> models.Ticket:
         account=caller.user is not None,
     )
     settings = call.wiring.settings
-    hub_url = settings.public_hub_url
-    if hub_url is None:
-        # Whatever name the browser used for us reaches the hub on the same machine too.
-        host = call.request.url.hostname or "127.0.0.1"
-        hub_url = f"ws://{f'[{host}]' if ':' in host else host}:{settings.hub_port}/v1"
     return models.Ticket(
         ticket=sign_ticket(settings.key("ticket"), viewer, call.now_ms),
-        hub_url=hub_url,
+        hub_url=origins.hub_url(settings, call.request.headers.get("host")),
         expires_at_ms=call.now_ms + TICKET_TTL_MS,
         viewer=models.Viewer(viewer_id=viewer.viewer_id, name=viewer.name, role=role, ghost=viewer.ghost),
     )
@@ -103,6 +111,7 @@ ENDPOINTS = (
         answer=models.Viewer,
         status=201,
         limit=NEW_GUEST,
+        keeps_answer=False,
     ),
     Endpoint(
         method="POST",
@@ -114,6 +123,7 @@ ENDPOINTS = (
         answer=models.SignedIn,
         status=201,
         limit=SIGN_IN,
+        keeps_answer=False,
     ),
     Endpoint(
         method="DELETE",
@@ -122,6 +132,7 @@ ENDPOINTS = (
         tag="accounts",
         handler=_sign_out,
         status=204,
+        keeps_answer=False,
     ),
     Endpoint(
         method="GET",
@@ -140,5 +151,6 @@ ENDPOINTS = (
         roles="viewer",
         body=Empty,
         answer=models.Ticket,
+        keeps_answer=False,
     ),
 )

@@ -3,6 +3,8 @@ the OpenAPI document all come from it, so they can't disagree."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +20,8 @@ from commerce.clock import wall_clock_ms
 from commerce.errors import CommerceError
 from live import identity, problems, rooms
 from live.identity import Caller
-from live.limits import SAFE, UNSAFE, Limit, Limits
+from live.limits import ANONYMOUS, SAFE, UNSAFE, Limit, Limits
+from live.origins import is_foreign
 from live.problems import HttpProblem
 from live.rooms import Room
 from live.wiring import Wiring
@@ -27,6 +30,7 @@ from realtime.protocol import CommandError
 log = logging.getLogger("flashroom.api")
 
 MAX_BODY_BYTES: Final = 64 * 1024
+MAX_FIELD_CHARACTERS: Final = 100
 GUEST_COOKIE: Final = "flashroom_viewer"
 SESSION_COOKIE: Final = "flashroom_session"
 UNSAFE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -126,6 +130,9 @@ class Endpoint:
     limit: Limit | None = None
     raw: bool = False
     """A webhook: the body is the sender's, there is no idempotency key, and no cookie counts."""
+    keeps_answer: bool = True
+    """False where the answer is a credential or where doing it again does no harm: nothing is stored, so a crowd that arrives
+    at once (a nickname and a ticket each) writes nothing into SQL."""
 
     @property
     def is_unsafe(self) -> bool:
@@ -156,15 +163,17 @@ async def _serve(endpoint: Endpoint, request: Request, wiring: Wiring, limits: L
     now_ms = wall_clock_ms()
     _check_parameters(endpoint, request)
     caller = await _caller(request, wiring, now_ms, with_cookies=not endpoint.raw)
-    await limits.take(
-        endpoint.limit or (UNSAFE if endpoint.is_unsafe else SAFE), caller.principal, caller.address
-    )
-    if endpoint.is_unsafe and not endpoint.raw:
-        _check_origin(request, wiring)
-    raw = await _read_body(request)
+    await limits.take(endpoint.limit or _limit_of(endpoint, caller), caller.principal, caller.address)
+    if (
+        endpoint.needs_key
+        and not request.headers.get("authorization")
+        and is_foreign(wiring.settings, request.scope["scheme"], request.headers)
+    ):
+        raise HttpProblem(403, "wrong_origin", "This call must come from our own pages.")
+    raw = await _read_body(request) if endpoint.is_unsafe else b""
     room = await _authorise(endpoint, request, wiring, caller)
     key = request.headers.get("idempotency-key", "")
-    if endpoint.needs_key and not _KEY.match(key):
+    if endpoint.needs_key and not _KEY.fullmatch(key):
         raise HttpProblem(
             400,
             "idempotency_key_required",
@@ -172,15 +181,21 @@ async def _serve(endpoint: Endpoint, request: Request, wiring: Wiring, limits: L
         )
     body = _parse(endpoint, request, raw)
     call = Call(request, wiring, caller, room, body, raw, key, now_ms)
-    if not endpoint.needs_key:
+    if not (endpoint.needs_key and endpoint.keeps_answer):
         return await _run(endpoint, call)
     return await _run_once(endpoint, call)
+
+
+def _limit_of(endpoint: Endpoint, caller: Caller) -> Limit:
+    if endpoint.is_unsafe:
+        return UNSAFE
+    return SAFE if caller.buyer_id is not None else ANONYMOUS
 
 
 async def _run_once(endpoint: Endpoint, call: Call) -> Response:
     """Run the call, or give the stored answer of the one with this key (draft-ietf-httpapi-idempotency-key-header)."""
     principal = call.caller.principal
-    fingerprint = idempotency.fingerprint(endpoint.method, call.request.url.path, call.raw)
+    fingerprint = _fingerprint(call)
     database = call.wiring.database
     async with database.begin() as c:
         begun = await idempotency.begin(c, principal, call.key, fingerprint, call.now_ms)
@@ -198,16 +213,23 @@ async def _run_once(endpoint: Endpoint, call: Call) -> Response:
             response = await _run(endpoint, call)
         except (HttpProblem, CommerceError, CommandError) as error:
             response = problems.of_error(error)
-        kept = response.status_code < 500 and response.status_code != 429 and not call.cookies
+        kept = response.status_code < 500 and response.status_code != 429
     finally:
         async with database.begin() as c:
             if kept:
                 await idempotency.finish(
                     c, principal, call.key, response.status_code, bytes(response.body), wall_clock_ms()
                 )
-            else:  # a cookie is a secret and is not kept; a 5xx decided nothing
+            else:  # a 5xx decided nothing
                 await idempotency.abandon(c, principal, call.key)
     return response
+
+
+def _fingerprint(call: Call) -> str:
+    """What makes two calls the same one. Keyed, because a body may hold a card number, and a bare hash of those can be guessed."""
+    scope = call.request.scope
+    same = b"\n".join((scope["method"].encode(), scope["path"].encode(), call.raw))
+    return hmac.new(call.wiring.settings.key("idempotency"), same, hashlib.sha256).hexdigest()
 
 
 async def _run(endpoint: Endpoint, call: Call) -> Response:
@@ -258,19 +280,6 @@ def session_token(request: Request) -> str | None:
     return request.cookies.get(SESSION_COOKIE)
 
 
-def _check_origin(request: Request, wiring: Wiring) -> None:
-    """A page of somebody else's must not act with our cookies: where a browser names the origin, it is ours."""
-    if request.headers.get("authorization"):
-        return
-    origin = request.headers.get("origin")
-    own = {wiring.settings.web_url, f"{request.url.scheme}://{request.headers.get('host', '')}"}
-    if wiring.settings.public_web_url:
-        own = {wiring.settings.public_web_url}
-    foreign = origin is not None and origin not in own
-    if foreign or request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise HttpProblem(403, "wrong_origin", "This call must come from our own pages.")
-
-
 async def _read_body(request: Request) -> bytes:
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
@@ -285,14 +294,14 @@ async def _read_body(request: Request) -> bytes:
 
 def _check_parameters(endpoint: Endpoint, request: Request) -> None:
     for name, pattern in endpoint.parameters().items():
-        if not re.match(pattern, request.path_params[name]):
+        if not re.fullmatch(pattern, request.path_params[name]):
             raise HttpProblem(404, "not_found", f"There is nothing under this {name}.")
     known = {query.name: query for query in endpoint.queries}
     for name, value in request.query_params.multi_items():
         query = known.get(name)
         if query is None:
             raise HttpProblem(422, "bad_query", f"There is no query parameter {name[:40]!r} here.")
-        if not re.match(query.pattern, value) or not value.isprintable():
+        if not re.fullmatch(query.pattern, value) or not value.isprintable():
             raise HttpProblem(422, "bad_query", f"The value of {name} is not right: {query.description}")
 
 
@@ -329,7 +338,11 @@ def _parse(endpoint: Endpoint, request: Request, raw: bytes) -> Any:
         if any(one["type"] == "json_invalid" for one in found):
             raise HttpProblem(400, "malformed_json", "The body is not JSON.") from None
         errors = [
-            {"field": ".".join(str(part) for part in one["loc"]), "message": one["msg"]} for one in found[:20]
+            {
+                "field": ".".join(str(part) for part in one["loc"])[:MAX_FIELD_CHARACTERS],
+                "message": one["msg"],
+            }
+            for one in found[:20]
         ]
         named = ", ".join(sorted({one["field"] for one in errors if one["field"]}))
         raise HttpProblem(422, "bad_fields", f"Not right: {named or 'the body'}.", errors=errors) from None

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import unicodedata
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_MINOR = 10**12
 
 
+# What turns the reading direction of everything after it, and line breaks, would let one text pass for another.
+_MISLEADING: Final = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def _printable(text: str) -> str:
-    if any(ord(character) < 32 and character not in "\n\t" for character in text) or "\x7f" in text:
+    if any(unicodedata.category(c) in ("Cc", "Cs") or c in _MISLEADING for c in text):
         raise ValueError("must not hold control characters")
+    if text and all(unicodedata.category(c) in ("Cf", "Zs", "Mn", "Me") for c in text):
+        raise ValueError("must show something")
     return text
 
 
@@ -61,7 +68,7 @@ class Viewer(Model):
 class SignIn(Model):
     email: Line254
     password: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    totp: Annotated[str, StringConstraints(pattern=r"^\d{6}$")] | None = None
+    totp: Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")] | None = None
 
 
 class UserShown(Model):
@@ -343,7 +350,7 @@ class OrderPage(Model):
 
 class NewPayment(Model):
     method: Literal["card"]
-    card_number: Annotated[str, StringConstraints(pattern=r"^\d{12,19}$")]
+    card_number: Annotated[str, StringConstraints(pattern=r"^[0-9]{12,19}$")]
     provider: Literal["sandbox"] = "sandbox"
 
 

@@ -20,6 +20,7 @@ async def _note(call: Call, action: str, target: str, after: Any = None, before:
             action,
             target,
             at_ms=call.now_ms,
+            call_id=call.action_id,
             before=before,
             after=after,
         )
@@ -83,6 +84,7 @@ async def _set_chat(call: Call) -> models.ChatRulesBody:
             "chat_rules",
             before.room_id,
             at_ms=call.now_ms,
+            call_id=call.action_id,
             before={"slow_mode_s": before.slow_mode_s, "review": before.review, "off": before.chat_off},
             after=body.model_dump(),
         )

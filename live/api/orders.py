@@ -11,11 +11,12 @@ from commerce.orders import Order
 from commerce.sale_rules import BINDABLE
 from live import audit
 from live.api import models
-from live.api.endpoint import CURSOR, LIMIT, READ, Call, Endpoint, Query
+from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, Query
 from live.limits import WEBHOOK
 from live.problems import HttpProblem
+from live.projector import masked_name
 
-ACTIVE_SALES_SHOWN: Final = 20
+ACTIVE_SALES: Final = 100
 _SHOWN: Final = tuple(models.OrderShown.model_fields)
 
 STATE: Final = Query(
@@ -28,19 +29,27 @@ ROOM: Final = Query("room_id", "Only of this room.", r"^rm_[A-Za-z0-9_]{1,60}$")
 
 
 def shown(order: Order) -> models.OrderShown:
+    """An order as its buyer and those who send the goods see it."""
     return models.OrderShown(**{name: getattr(order, name) for name in _SHOWN})
+
+
+def shown_to(call: Call, order: Order) -> models.OrderShown:
+    """An order as the caller may see it: where a buyer lives is not for moderators and analysts."""
+    whole = shown(order)
+    if order.buyer_id == call.buyer_id or call.caller.role_in(order.room_id) in SELL:
+        return whole
+    return whole.model_copy(update={"name": masked_name(order.name), "address": {}})
 
 
 async def _mine(call: Call) -> models.Mine:
     wiring, room_id, buyer_id = call.wiring, call.in_room.room_id, call.buyer_id
     async with wiring.database.read() as c:
-        sales, _ = await sale_rows.list_for_room(c, room_id, ACTIVE_SALES_SHOWN)
+        sales, _ = await sale_rows.list_for_room(c, room_id, ACTIVE_SALES, states=BINDABLE)
         mine, _ = await orders.list_for_buyer(c, buyer_id, room_id)
     key = wiring.settings.key("hold token")
     holds = [
         (sale.sale_id, hold)
         for sale in sales
-        if sale.state in BINDABLE
         for hold in await wiring.hot_ledger.buyer_holds(room_id, sale.sale_id, buyer_id)
         if hold.expires_at_ms > call.now_ms
     ]
@@ -78,7 +87,7 @@ async def _get(call: Call) -> models.OrderShown:
         order = await orders.get(c, call.parameter("order_id"))
     if order.buyer_id != call.buyer_id and call.caller.role_in(order.room_id) not in READ:
         raise HttpProblem(404, "unknown_order", "There is no such order.")
-    return shown(order)
+    return shown_to(call, order)
 
 
 async def _list(call: Call) -> models.OrderPage:
@@ -94,7 +103,7 @@ async def _room_orders(call: Call) -> models.OrderPage:
         found, next_cursor = await orders.list_for_room(
             c, call.in_room.room_id, call.query("state"), call.query("q"), call.limit, call.query("cursor")
         )
-    return models.OrderPage(orders=[shown(order) for order in found], next_cursor=next_cursor)
+    return models.OrderPage(orders=[shown_to(call, order) for order in found], next_cursor=next_cursor)
 
 
 async def _pay(call: Call) -> models.PaymentAnswer:
@@ -120,7 +129,7 @@ async def _cancel(call: Call) -> models.OrderShown:
     async with call.wiring.database.read() as c:
         before = await orders.get(c, order_id)
     is_buyer = before.buyer_id == call.buyer_id
-    if not is_buyer and call.caller.role_in(before.room_id) not in READ - {"analyst", "moderator"}:
+    if not is_buyer and call.caller.role_in(before.room_id) not in SELL:
         raise HttpProblem(404, "unknown_order", "There is no such order.")
     order = await call.wiring.cashier.cancel_order(order_id, "buyer" if is_buyer else "seller")
     if not is_buyer:
@@ -132,6 +141,7 @@ async def _cancel(call: Call) -> models.OrderShown:
                 "order_cancel",
                 order_id,
                 at_ms=call.now_ms,
+                call_id=call.action_id,
                 before={"state": before.state},
                 after={"state": order.state},
             )

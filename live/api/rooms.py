@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
+from commerce.pages import MAX_PAGE
+from commerce.sale_rules import OCCUPYING, STATES
 from live import audit, rooms
 from live.api import models
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint
@@ -15,6 +17,7 @@ from live.projector import PRIVATE_STATES
 from live.rooms import Room
 
 SALES_SHOWN: Final = 30
+_PUBLIC_STATES: Final = tuple(state for state in STATES if state not in PRIVATE_STATES)
 
 
 async def _list(call: Call) -> models.RoomList:
@@ -29,9 +32,12 @@ async def _page(call: Call) -> models.RoomPage:
     async with call.wiring.database.read() as c:
         ids = await rooms.product_ids(c, room.room_id)
         products = {product.product_id: product for product in await catalogue.get_products(c, ids)}
-        sales, _ = await sale_rows.list_for_room(c, room.room_id, SALES_SHOWN)
-    if role not in READ:
-        sales = [sale for sale in sales if sale.state not in PRIVATE_STATES]
+        states = STATES if role in READ else _PUBLIC_STATES
+        recent, _ = await sale_rows.list_for_room(c, room.room_id, SALES_SHOWN, states=states)
+        # However many drafts and rounds are newer: what can be bought now is never missing.
+        active, _ = await sale_rows.list_for_room(c, room.room_id, MAX_PAGE, states=OCCUPYING)
+    shown = {sale.sale_id: sale for sale in (*recent, *active)}
+    sales = sorted(shown.values(), key=lambda sale: (sale.created_at_ms, sale.sale_id), reverse=True)
     return models.RoomPage(
         room=_room(room),
         products=[_product(products[product_id]) for product_id in ids if product_id in products],
@@ -79,7 +85,14 @@ async def _announce(call: Call) -> None:
     )
     async with call.wiring.database.begin() as c:
         await audit.record(
-            c, call.caller, room_id, "announce", room_id, at_ms=call.now_ms, after={"text": body.text}
+            c,
+            call.caller,
+            room_id,
+            "announce",
+            room_id,
+            at_ms=call.now_ms,
+            call_id=call.action_id,
+            after={"text": body.text},
         )
 
 
@@ -116,6 +129,7 @@ async def _record(c: Any, call: Call, action: str, target: str, before: Room, af
         action,
         target,
         at_ms=call.now_ms,
+        call_id=call.action_id,
         before={"status": before.status, "pinned_product_id": before.pinned_product_id},
         after={"status": after.status, "pinned_product_id": after.pinned_product_id},
     )

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from commerce.errors import Invalid, Unavailable
-from commerce.hot_ledger import StockNumbers
 from commerce.sale_rules import OCCUPYING, NewSale, Problem, Sale
-from live import audit
+from commerce.sales import SaleDesk
+from live import audit, console
 from live.api import models
 from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint
+from live.console import Action, audited_desk
 from live.problems import HttpProblem
 from live.projector import PRIVATE_STATES, final_stock
 from live.wiring import Wiring
 
+Act = Callable[[SaleDesk, str, Call], Awaitable[Sale]]
 _SHOWN = [name for name in models.SaleShown.model_fields if name not in ("stock", "problems")]
 
 
 async def shown_sales(wiring: Wiring, sales: Sequence[Sale]) -> list[models.SaleShown]:
     """Sales with their three numbers as Redis has them now."""
-    return [await shown(wiring, sale) for sale in sales]
+    return list(await asyncio.gather(*(shown(wiring, sale) for sale in sales)))
 
 
 async def shown(wiring: Wiring, sale: Sale, problems: Sequence[Problem] | None = None) -> models.SaleShown:
-    numbers: StockNumbers | None = None
-    if sale.state not in PRIVATE_STATES:
+    """A sale as the API gives it; `stock` is None before arming, and while Redis doesn't say."""
+    stock = None
+    if sale.state in OCCUPYING:
         try:
             numbers = await wiring.hot_ledger.numbers(sale.room_id, sale.sale_id)
         except Unavailable:
             numbers = None
-    stock = None
-    if numbers is not None:
-        stock = models.StockShown(**numbers.as_value())
-    elif sale.state not in PRIVATE_STATES and sale.state not in OCCUPYING:
+        stock = models.StockShown(**numbers.as_value()) if numbers is not None else None
+    elif sale.state not in PRIVATE_STATES:  # over: nothing is held any more, and SQL has the last word
         stock = models.StockShown(**final_stock(sale)[1])
     return models.SaleShown(
         **{name: getattr(sale, name) for name in _SHOWN},
@@ -44,10 +46,14 @@ async def shown(wiring: Wiring, sale: Sale, problems: Sequence[Problem] | None =
     )
 
 
+def _desk(call: Call, action: str, sale_id: str | None = None) -> SaleDesk:
+    done = Action(call.caller, action, call.action_id, call.now_ms)
+    return audited_desk(call.wiring.sale_desk, done, sale_id)
+
+
 async def _create(call: Call) -> models.SaleShown:
     body: models.NewSaleBody = call.body
-    sale = await call.wiring.sale_desk.create(call.in_room.room_id, NewSale(**body.model_dump()))
-    await _note(call, "sale_create", None, sale)
+    sale = await _desk(call, "sale_create").create(call.in_room.room_id, NewSale(**body.model_dump()))
     return await shown(call.wiring, sale)
 
 
@@ -68,40 +74,59 @@ async def _get(call: Call) -> models.SaleShown:
 async def _edit(call: Call) -> models.SaleShown:
     body: models.SaleChanges = call.body
     changes = body.model_dump(exclude_unset=True, exclude_none=True)
-    desk, sale_id = call.wiring.sale_desk, call.parameter("sale_id")
-    before = await desk.get(sale_id)
-    after = await desk.edit(sale_id, changes)
-    await _note(call, "sale_edit", before, after)
-    return await shown(call.wiring, after)
+    sale_id = call.parameter("sale_id")
+    return await shown(call.wiring, await _desk(call, "sale_edit", sale_id).edit(sale_id, changes))
 
 
 async def _validate(call: Call) -> models.Validated:
-    desk, sale_id = call.wiring.sale_desk, call.parameter("sale_id")
+    sale_id = call.parameter("sale_id")
+    desk = _desk(call, "sale_validate", sale_id)
     problems = await desk.validate(sale_id)
     sale = await desk.get(sale_id)
+    if problems:
+        await _note(call, "sale_validate", sale, {"problems": [problem.code for problem in problems]})
     return models.Validated(
         sale=await shown(call.wiring, sale, problems),
         problems=[models.SaleProblem(code=p.code, message=p.message) for p in problems],
     )
 
 
-def _control(action: str, act: Callable[[Call, str], Awaitable[Sale]]) -> Callable[[Call], Any]:
-    """A handler for one control: look, act, write the log, tell the room."""
+async def _reconcile(call: Call) -> models.SaleShown:
+    sale = await call.wiring.sale_desk.reconcile(call.parameter("sale_id"))
+    await _note(call, "sale_reconcile", sale, console.shown(sale))
+    await call.wiring.projector.publish_sale(sale)
+    return await shown(call.wiring, sale)
+
+
+async def _note(call: Call, action: str, sale: Sale, after: Any) -> None:
+    """The line of an action that changed nothing: its own transaction."""
+    async with call.wiring.database.begin() as c:
+        await audit.record(
+            c,
+            call.caller,
+            sale.room_id,
+            action,
+            sale.sale_id,
+            at_ms=call.now_ms,
+            call_id=call.action_id,
+            after=after,
+        )
+
+
+def _control(action: str, act: Act) -> Callable[[Call], Any]:
+    """A handler for one control: act with its line in the log, then tell the room."""
 
     async def handler(call: Call) -> models.SaleShown:
         sale_id = call.parameter("sale_id")
-        before = await call.wiring.sale_desk.get(sale_id)
-        after = await act(call, sale_id)
-        await _note(call, f"sale_{action}", before, after)
-        await call.wiring.projector.publish_sale(after)
-        return await shown(call.wiring, after)
+        sale = await act(_desk(call, f"sale_{action}", sale_id), sale_id, call)
+        await call.wiring.projector.publish_sale(sale)
+        return await shown(call.wiring, sale)
 
     return handler
 
 
-async def _change_stock(call: Call, sale_id: str) -> Sale:
+async def _change_stock(desk: SaleDesk, sale_id: str, call: Call) -> Sale:
     body: models.StockChange = call.body
-    desk = call.wiring.sale_desk
     if body.delta > 0:
         return await desk.add_stock(sale_id, body.delta, call.action_id)
     if body.delta < 0:
@@ -109,43 +134,10 @@ async def _change_stock(call: Call, sale_id: str) -> Sale:
     raise Invalid("bad_units", "delta must not be 0", field="delta")
 
 
-async def _note(call: Call, action: str, before: Sale | None, after: Sale) -> None:
-    """Sales change in transactions of commerce, so the line follows right after; both are kept or the call is repeated."""
-    async with call.wiring.database.begin() as c:
-        await audit.record(
-            c,
-            call.caller,
-            after.room_id,
-            action,
-            after.sale_id,
-            at_ms=call.now_ms,
-            before=None if before is None else _audited(before),
-            after=_audited(after),
-        )
-
-
-def _audited(sale: Sale) -> dict[str, Any]:
-    names = (
-        "state",
-        "state_reason",
-        "price_minor",
-        "quota",
-        "limit_per_buyer",
-        "hold_ms",
-        "duration_ms",
-        "capacity",
-        "reserved",
-        "sold",
-        "opens_at_ms",
-        "closes_at_ms",
-    )
-    return {name: getattr(sale, name) for name in names}
-
-
 def _endpoint(
     action: str,
     summary: str,
-    act: Callable[[Call, str], Awaitable[Sale]],
+    act: Act,
     body: type[models.Model] = models.Empty,
 ) -> Endpoint:
     return Endpoint(
@@ -210,33 +202,29 @@ ENDPOINTS = (
         body=models.Empty,
         answer=models.Validated,
     ),
-    _endpoint(
-        "arm", "Freeze the terms and set the units aside", lambda call, id: call.wiring.sale_desk.arm(id)
-    ),
-    _endpoint(
-        "disarm", "Back to ready, units back on the shelf", lambda call, id: call.wiring.sale_desk.disarm(id)
-    ),
+    _endpoint("arm", "Freeze the terms and set the units aside", lambda desk, id, call: desk.arm(id)),
+    _endpoint("disarm", "Back to ready, units back on the shelf", lambda desk, id, call: desk.disarm(id)),
     _endpoint(
         "fire",
         "Start the countdown; the server fixes the times",
-        lambda call, id: call.wiring.sale_desk.fire(id),
+        lambda desk, id, call: desk.fire(id),
     ),
     _endpoint(
         "abort",
         "Stop the countdown, until 3 s before opening",
-        lambda call, id: call.wiring.sale_desk.abort(id, call.body.reason),
+        lambda desk, id, call: desk.abort(id, call.body.reason),
         models.WithReason,
     ),
     _endpoint(
         "pause",
         "No new holds; the sale's clock stands still",
-        lambda call, id: call.wiring.sale_desk.pause(id, call.body.reason),
+        lambda desk, id, call: desk.pause(id, call.body.reason),
         models.PauseReason,
     ),
     _endpoint(
         "resume",
         "Open again after 5 s, with the time that was left",
-        lambda call, id: call.wiring.sale_desk.resume(id),
+        lambda desk, id, call: desk.resume(id),
     ),
     _endpoint(
         "stock",
@@ -247,13 +235,22 @@ ENDPOINTS = (
     _endpoint(
         "extend",
         "Close later, once, by what the terms said",
-        lambda call, id: call.wiring.sale_desk.extend(id),
+        lambda desk, id, call: desk.extend(id),
     ),
     _endpoint(
         "end",
         "No new holds; those granted are honoured to their own expiry",
-        lambda call, id: call.wiring.sale_desk.end_early(id, call.body.reason),
+        lambda desk, id, call: desk.end_early(id, call.body.reason),
         models.OptionalReason,
     ),
-    _endpoint("reconcile", "Show and check the sums", lambda call, id: call.wiring.sale_desk.reconcile(id)),
+    Endpoint(
+        method="POST",
+        path="/api/sales/{sale_id}/reconcile",
+        summary="Show and check the sums",
+        tag="sales",
+        handler=_reconcile,
+        roles=SELL,
+        body=models.Empty,
+        answer=models.SaleShown,
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,13 @@ def settings(tmp_path: Path, redis_url: str, empty_database: Path) -> Settings:
 
 @pytest.fixture
 async def shop(settings: Settings) -> AsyncIterator[Shop]:
+    async with opened(settings) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Shop]:
+    """A shop on a migrated database; its browsers close with the block."""
     app = create_app(settings)
     async with connected(settings) as wiring:
         attach(app, wiring)

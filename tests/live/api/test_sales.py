@@ -48,6 +48,7 @@ async def test_a_sale_runs_from_draft_to_draining_and_each_step_is_audited(shop:
     assert actions == [
         "sale_create",
         "sale_edit",
+        "sale_validate",
         "sale_arm",
         "sale_fire",
         "sale_pause",
