@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from live.api import rooms as rooms_api
+from live import rooms
 from live.app import SECURITY_HEADERS, create_app
 from live.settings import Settings
 from tests.live.conftest import Shop
@@ -40,7 +40,7 @@ async def test_a_crash_is_a_problem_with_its_request_id_and_says_nothing_of_the_
     async def crash(*_: Any) -> None:
         raise RuntimeError("the inside: 4242424242424242")
 
-    monkeypatch.setattr(rooms_api.rooms, "list_all", crash)
+    monkeypatch.setattr(rooms, "list_all", crash)
     answer = await shop.browser().get("/api/rooms")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert answer.headers["content-type"] == "application/problem+json"
