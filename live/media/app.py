@@ -211,6 +211,8 @@ def _own_session(request: Request) -> Session:
     _authorised(request, audience, room_id)
     if session is not None:
         raise HttpProblem(403, "not_your_session", "Another token began this session.")
+    if sessions.was_taken_over(request.path_params["session_id"]):
+        raise HttpProblem(410, "taken_over", "Another device of yours publishes now.")
     raise HttpProblem(404, "no_such_session", "There is no such session any more.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,8 @@ from live.media.tokens import MediaToken
 from live.problems import HttpProblem
 
 log = logging.getLogger("flashroom.media")
+
+TAKEN_OVER_KNOWN: Final = 200
 
 _NEGOTIATION_ERRORS: Final = (
     InternalError,
@@ -202,6 +205,7 @@ class Sessions:
         self.reaped = 0
         self._clock_s = clock_s
         self._closing: set[asyncio.Task[None]] = set()
+        self._taken_over: deque[str] = deque(maxlen=TAKEN_OVER_KNOWN)
         self._last_on_air_s: dict[str, float] = {}
 
     def stream(self, room_id: str) -> RoomStream:
@@ -231,6 +235,7 @@ class Sessions:
         await self._negotiate(session, session.answer_publisher(offer))
         displaced = stream.attach(session)
         if isinstance(displaced, Session):
+            self._taken_over.append(displaced.session_id)
             self._end(displaced)
         return session
 
@@ -281,6 +286,10 @@ class Sessions:
         if session is None or session.token.room_id != room_id or session.token.audience != audience:
             return None
         return session
+
+    def was_taken_over(self, session_id: str) -> bool:
+        """Whether this session was ended because the same host began to publish from elsewhere; known for the last 200."""
+        return session_id in self._taken_over
 
     async def end(self, session: Session) -> None:
         """End one session, now."""

@@ -1,0 +1,146 @@
+"""`flashroom media`: WHIP and WHEP for every room, and the test picture where a rehearsal has nobody in front of the camera.
+
+It needs no SQL, and no Redis to carry video: without Redis only the word to the rooms, what is on air, waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import uvicorn
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+
+from commerce.clock import wall_clock_ms
+from live.media import aiortc_internals
+from live.media.announcer import Announcer
+from live.media.app import create_media_app
+from live.media.rehearsal_picture import RehearsalPicture
+from live.media.sessions import Sessions
+from live.processes import CannotStart, beat, port_is_free
+from live.settings import Settings
+from realtime.broker import Broker, BrokerUnavailable
+from realtime.protocol import Value
+
+log = logging.getLogger("flashroom.media")
+
+REHEARSAL_ROOM: Final = "rm_demo"
+REDIS_RETRY_S: Final = 2.0
+BEAT_S: Final = 1.0
+
+
+class _Redis:
+    """The broker once it is there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.broker: Broker | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Connect, again and again until it works, then say each second that the process is at work."""
+        while not stop.is_set():
+            try:
+                if self.broker is None:
+                    self.broker = await Broker.connect(self._settings.redis_url)
+                await beat(self.broker.redis, "media", wall_clock_ms())
+            except (RedisError, OSError, BrokerUnavailable, TimeoutError) as error:
+                log.warning("Redis does not answer: %s", error)
+            try:
+                await asyncio.wait_for(stop.wait(), BEAT_S if self.broker is not None else REDIS_RETRY_S)
+            except TimeoutError:
+                continue
+
+    async def publish(self, room_id: str, values: Mapping[str, Value]) -> None:
+        if self.broker is None:
+            raise BrokerUnavailable
+        await self.broker.publish(room_id, values=values)
+
+    async def rehearses(self, room_id: str) -> bool:
+        """Whether the room is on air as a rehearsal. While Redis doesn't answer, what runs goes on: see `wanted` below."""
+        if self.broker is None:
+            return False
+        values = await self.broker.values(room_id)
+        room: Any = values["room"][1] if "room" in values else {}
+        return bool(room.get("rehearsal")) and room.get("status") == "live"
+
+    async def aclose(self) -> None:
+        if self.broker is not None:
+            await self.broker.aclose()
+
+
+def create_process_app(settings: Settings) -> Starlette:
+    """The app with its announcer and test picture."""
+    sessions = Sessions(time.monotonic)
+    redis = _Redis(settings)
+    announcer = Announcer(sessions, redis.publish, wall_clock_ms, time.monotonic)
+    app = create_media_app(settings, sessions, announcer)
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(redis.run(stop), name="redis")
+            if not settings.is_production:
+                group.create_task(_rehearse(sessions, redis, stop), name="test picture")
+            try:
+                async with inner(starlette):
+                    yield
+            finally:
+                stop.set()
+        await redis.aclose()
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+async def _rehearse(sessions: Sessions, redis: _Redis, stop: asyncio.Event) -> None:
+    picture = RehearsalPicture(sessions.stream(REHEARSAL_ROOM))
+    last = False
+
+    async def wanted() -> bool:
+        nonlocal last
+        try:
+            last = await asyncio.wait_for(redis.rehearses(REHEARSAL_ROOM), 1.0)
+        except (RedisError, OSError, BrokerUnavailable, TimeoutError):
+            log.debug("Redis does not say whether %s rehearses", REHEARSAL_ROOM)
+        return last
+
+    await picture.run(stop, wanted)
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM. Raises CannotStart."""
+    if not port_is_free(settings.host, settings.media_port):
+        raise CannotStart(
+            f"Port {settings.media_port} is taken: set FLASHROOM_MEDIA_PORT to another, or stop what listens there."
+        )
+    aiortc_internals.listen_on(())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_process_app(settings),
+            host=settings.host,
+            port=settings.media_port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies) or None,
+            timeout_graceful_shutdown=3,
+            limit_concurrency=1000,
+        )
+    )
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return 0
+    return 0 if server.started else 1
