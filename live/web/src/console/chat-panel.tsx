@@ -5,7 +5,7 @@ import type { ChatLine } from "../shared/room-store";
 import { language, shared } from "../shared/words";
 import { useConsole, useDesk } from "./context";
 import { Menu } from "./menu";
-import { UNDO_MS } from "./moderation";
+import { type Restraint, UNDO_MS } from "./moderation";
 import { Empty, ProblemLine } from "./parts";
 import { w } from "./words";
 
@@ -146,7 +146,7 @@ function Lines() {
         {lines.length === 0 && <Empty title={w("chat_empty")} hint={w("chat_empty_hint")} />}
         <ol>
           {lines.map((line) => (
-            <Line key={line.id} line={line} isSelected={line.id === selectedId} isMuted={desk.moderation.muted.value.has(line.viewer_id)} />
+            <Line key={line.id} line={line} isSelected={line.id === selectedId} restraint={desk.moderation.restrained.value.get(line.viewer_id) ?? null} />
           ))}
         </ol>
       </div>
@@ -166,7 +166,7 @@ function Lines() {
   );
 }
 
-function Line({ line, isSelected, isMuted }: { line: ChatLine; isSelected: boolean; isMuted: boolean }) {
+function Line({ line, isSelected, restraint }: { line: ChatLine; isSelected: boolean; restraint: Restraint | null }) {
   const desk = useDesk();
   const isStaff = line.role !== "viewer";
   return (
@@ -182,16 +182,16 @@ function Line({ line, isSelected, isMuted }: { line: ChatLine; isSelected: boole
         {isStaff && <span class={`badge badge-${line.role}`}>{shared.t(`role_${line.role}`)}</span>}
         <b>{line.name}</b>
         {line.ghost && <span class="ghost-mark">{shared.t("ghost")}</span>}
-        {isMuted && <span class="ghost-mark is-muted">{w("is_muted")}</span>}
+        {restraint && <span class="ghost-mark is-muted">{w(restraint === "ban" ? "is_banned" : "is_muted")}</span>}
         <span class="line-words">{line.text}</span>
         {line.deleted && <em class="line-hidden">{w("hidden")}</em>}
       </p>
-      {desk.may("moderate") && <LineActions line={line} isStaff={isStaff} />}
+      {desk.may("moderate") && <LineActions line={line} isStaff={isStaff} restraint={restraint} />}
     </li>
   );
 }
 
-function LineActions({ line, isStaff }: { line: ChatLine; isStaff: boolean }) {
+function LineActions({ line, isStaff, restraint }: { line: ChatLine; isStaff: boolean; restraint: Restraint | null }) {
   const desk = useDesk();
   const { moderation, runner } = desk;
   const busyLine = runner.isBusy(`comment:${line.id}`);
@@ -207,7 +207,18 @@ function LineActions({ line, isStaff }: { line: ChatLine; isStaff: boolean }) {
           <TrashIcon size={16} />
         </button>
       )}
-      {!isStaff && (
+      {restraint && (
+        <button
+          type="button"
+          class="mini"
+          disabled={busyViewer}
+          data-testid="release"
+          onClick={() => void (restraint === "ban" ? moderation.unban(line.viewer_id) : moderation.unmute(line.viewer_id))}
+        >
+          <small>{w(restraint === "ban" ? "unban" : "unmute")}</small>
+        </button>
+      )}
+      {!isStaff && restraint !== "ban" && (
         <>
           <button type="button" class="mini" disabled={busyViewer} aria-label={`${w("mute_60")}: ${line.name}`} title={`${w("mute_60")} (T)`} data-testid="mute-60" onClick={() => void moderation.mute(line.viewer_id, line.name, 60)}>
             <MuteIcon size={16} />

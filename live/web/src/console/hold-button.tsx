@@ -6,6 +6,8 @@ import { w } from "./words";
 interface Props {
   children: ComponentChildren;
   hint: string;
+  /** The key that does the same; hidden where there is no keyboard. */
+  keyHint?: string;
   onFire: () => void;
   disabled?: boolean;
   tone: "flash" | "danger";
@@ -21,7 +23,7 @@ type Say = "hint" | "hold" | "confirm";
 const SAY_MS = 2_500;
 
 /** A button that acts only after 600 ms of pressing. One stray tap or key does nothing; assistive technology confirms twice. */
-export function HoldButton({ children, hint, onFire, disabled = false, tone, isKeyDown, keyshortcuts, testid, class: extra = "" }: Props) {
+export function HoldButton({ children, hint, keyHint, onFire, disabled = false, tone, isKeyDown, keyshortcuts, testid, class: extra = "" }: Props) {
   const press = useRef<Press>(IDLE);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const forget = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -97,7 +99,23 @@ export function HoldButton({ children, hint, onFire, disabled = false, tone, isK
     >
       <span class="hold-fill" aria-hidden="true" />
       <span class="hold-label">{children}</span>
-      <span class="hold-hint">{isDown || say === "hold" ? w("hold_to") : say === "confirm" ? w("hold_confirm") : hint}</span>
+      <span class="hold-hint">
+        {isDown || say === "hold" ? (
+          w("hold_to")
+        ) : say === "confirm" ? (
+          w("hold_confirm")
+        ) : (
+          <>
+            {hint}
+            {keyHint && (
+              <span class="key-hint">
+                {hint && " · "}
+                {keyHint}
+              </span>
+            )}
+          </>
+        )}
+      </span>
     </button>
   );
 }

@@ -54,7 +54,26 @@ function Entry({ entry }: { entry: AuditEntry }) {
         <span class="entry-target">{targetName(desk, entry)}</span>
         {change && <span class="entry-change num">{change}</span>}
       </p>
+      {desk.may("moderate") && (entry.action === "mute" || entry.action === "ban") && <Release entry={entry} />}
     </li>
+  );
+}
+
+/** Lifts a mute or a ban, long after its five seconds of undo. */
+function Release({ entry }: { entry: AuditEntry }) {
+  const desk = useDesk();
+  const busy = desk.runner.isBusy(`viewer:${entry.target}`);
+  const isBan = entry.action === "ban";
+  return (
+    <button
+      type="button"
+      class="entry-undo"
+      disabled={busy}
+      data-testid="release"
+      onClick={() => void (isBan ? desk.moderation.unban(entry.target) : desk.moderation.unmute(entry.target))}
+    >
+      {w(isBan ? "unban" : "unmute")}
+    </button>
   );
 }
 

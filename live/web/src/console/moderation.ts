@@ -14,6 +14,8 @@ export const UNDO_MS = 5_000;
 const MAX_UNDOS = 3;
 const HELD_EVERY_MS = 5_000;
 
+export type Restraint = "mute" | "ban";
+
 export interface Undo {
   id: number;
   text: string;
@@ -34,7 +36,8 @@ export class Moderation {
   readonly selectedId = signal<string | null>(null);
   readonly undos = signal<readonly Undo[]>([]);
   readonly held = signal<readonly HeldComment[]>([]);
-  readonly muted = signal<ReadonlySet<string>>(new Set());
+  /** Who was muted or banned from this console, as far as it knows; the log has the whole of it. */
+  readonly restrained = signal<ReadonlyMap<string, Restraint>>(new Map());
   readonly problem = signal<string | null>(null);
   private readonly poller: Poller;
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
@@ -72,35 +75,35 @@ export class Moderation {
   async mute(viewerId: string, name: string, seconds: number): Promise<void> {
     const done = await this.send("mute", "post", "/mutes", `viewer:${viewerId}`, { viewer_id: viewerId, seconds });
     if (!done) return;
-    this.mark(viewerId, true);
+    this.mark(viewerId, "mute");
     const word = seconds < 120 ? w("undo_muted_s", { name, n: seconds }) : w("undo_muted_min", { name, n: Math.round(seconds / 60) });
     this.offerUndo(word, () => this.unmute(viewerId));
   }
 
   async unmute(viewerId: string): Promise<boolean> {
     const done = await this.send("unmute", "delete", `/mutes/${encodeURIComponent(viewerId)}`, `viewer:${viewerId}`);
-    if (done) this.mark(viewerId, false);
+    if (done) this.mark(viewerId, null);
     return done;
   }
 
   async ban(viewerId: string, name: string): Promise<void> {
     const done = await this.send("ban", "post", "/bans", `viewer:${viewerId}`, { viewer_id: viewerId });
     if (!done) return;
-    this.mark(viewerId, true);
+    this.mark(viewerId, "ban");
     this.offerUndo(w("undo_banned", { name }), () => this.unban(viewerId));
   }
 
   async unban(viewerId: string): Promise<boolean> {
     const done = await this.send("unban", "delete", `/bans/${encodeURIComponent(viewerId)}`, `viewer:${viewerId}`);
-    if (done) this.mark(viewerId, false);
+    if (done) this.mark(viewerId, null);
     return done;
   }
 
-  private mark(viewerId: string, isMuted: boolean): void {
-    const muted = new Set(this.muted.peek());
-    if (isMuted) muted.add(viewerId);
-    else muted.delete(viewerId);
-    this.muted.value = muted;
+  private mark(viewerId: string, restraint: Restraint | null): void {
+    const restrained = new Map(this.restrained.peek());
+    if (restraint) restrained.set(viewerId, restraint);
+    else restrained.delete(viewerId);
+    this.restrained.value = restrained;
   }
 
   // --- walking through messages -------------------------------------------------------------------------------

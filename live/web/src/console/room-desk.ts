@@ -90,7 +90,9 @@ export class RoomDesk {
         if (type === "sale") this.takeEvent(data as SaleEvent);
       }),
       this.store.onJoined((joined) => {
-        if (!joined.recovered) void this.reloadSales();
+        if (joined.recovered) return;
+        for (const [type, data] of joined.events) if (type === "sale") this.mark(data as SaleEvent);
+        void this.reloadSales();
       }),
       wakeWithPage(this.connection),
     );
@@ -324,9 +326,15 @@ export class RoomDesk {
 
   private readonly seenValues = new Map<string, SaleValue>();
 
-  private takeEvent(event: SaleEvent): void {
+  private mark(event: SaleEvent): void {
     const before = this.marks.peek().get(event.sale_id) ?? [];
+    // A snapshot repeats what was heard before it.
+    if (before.some((mark) => mark.at_ms === event.at_ms && mark.state === event.state)) return;
     this.marks.value = new Map(this.marks.peek()).set(event.sale_id, [...before, event].slice(-MAX_MARKS));
+  }
+
+  private takeEvent(event: SaleEvent): void {
+    this.mark(event);
     // What went back to ready or draft is private again: the hub tells no more of it, the API does.
     const known = this.sales.peek().get(event.sale_id)?.state;
     if (known !== event.state && (event.state === "ready" || event.state === "draft")) void this.reloadSales();

@@ -172,7 +172,7 @@ function RunningControls({ sale, stock, controls }: { sale: Sale; stock: StockVa
           {w(waiting === "resume" ? "resuming" : "resume")}
         </button>
       ) : (
-        <button type="button" class="button" disabled={!may("pause")} aria-expanded={tray === "pause"} aria-keyshortcuts="Space" data-testid="pause" onClick={() => toggle("pause")}>
+        sale.state !== "draining" && <button type="button" class="button" disabled={!may("pause")} aria-expanded={tray === "pause"} aria-keyshortcuts="Space" data-testid="pause" onClick={() => toggle("pause")}>
           <PauseIcon size={17} />
           {w(waiting === "pause" ? "pausing" : "pause")}
         </button>
@@ -201,7 +201,8 @@ function RunningControls({ sale, stock, controls }: { sale: Sale; stock: StockVa
         <HoldButton
           tone="danger"
           class="danger-slot"
-          hint={`${holdsLine(stock?.held ?? 0)} · Shift+E`}
+          hint={holdsLine(stock?.held ?? 0)}
+          keyHint="Shift+E"
           disabled={!may("end_early")}
           isKeyDown={isEndKeyDown.value}
           keyshortcuts="Shift+E"

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { CheckIcon, CloseIcon, InfoIcon, LockIcon } from "../shared/icons";
 import { formatMoney, percentOff } from "../shared/money";
@@ -122,7 +123,13 @@ function Preflight({ sale }: { sale: Sale }) {
             <Light key={problem.code} tone="red" text={explained(problem)} />
           ))}
         <Light tone={desk.truth.isStale.value ? "red" : "green"} text={w("check_realtime")} />
-        <Light tone={isOnStage ? "green" : "amber"} text={w(isOnStage ? "check_pinned" : "check_pinned_no")} />
+        <Light tone={isOnStage ? "green" : "amber"} text={w(isOnStage ? "check_pinned" : "check_pinned_no")}>
+          {!isOnStage && desk.may("sell") && (
+            <button type="button" class="light-act" disabled={desk.runner.isBusy("pin")} onClick={() => void desk.pin(sale.product_id)}>
+              {w("pin")}
+            </button>
+          )}
+        </Light>
       </ul>
       <p class={`preflight-line ${problems.length ? "is-red" : isChecked ? "is-green" : ""}`}>{headline}</p>
     </div>
@@ -142,7 +149,14 @@ function explained(problem: SaleProblem): string {
   }
 }
 
-function Light({ tone, text, detail }: { tone: "green" | "red" | "amber" | "off"; text: string; detail?: string | undefined }) {
+interface LightProps {
+  tone: "green" | "red" | "amber" | "off";
+  text: string;
+  detail?: string | undefined;
+  children?: ComponentChildren;
+}
+
+function Light({ tone, text, detail, children }: LightProps) {
   return (
     <li class={`light light-${tone}`}>
       <i aria-hidden="true">{tone === "green" ? <CheckIcon size={13} /> : tone === "red" ? <CloseIcon size={13} /> : tone === "amber" ? "!" : ""}</i>
@@ -150,6 +164,7 @@ function Light({ tone, text, detail }: { tone: "green" | "red" | "amber" | "off"
         {text}
         {detail && <em>{detail}</em>}
       </span>
+      {children}
     </li>
   );
 }
@@ -194,7 +209,8 @@ function ArmedControls({ sale, controls }: { sale: Sale; controls: Controls }) {
       <HoldButton
         tone="flash"
         class="danger-slot"
-        hint={w("fire_hint")}
+        hint=""
+        keyHint={w("fire_hint")}
         disabled={!may("fire")}
         keyshortcuts="Shift+Enter"
         testid="fire"

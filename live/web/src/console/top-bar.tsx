@@ -72,7 +72,7 @@ function RoomMenu() {
                 </button>
               )}
               {status !== "ended" && (
-                <HoldButton tone="danger" class="hold-small" hint={w("hold_to")} disabled={waiting !== null} onFire={() => void desk.setStatus("ended").then(close)}>
+                <HoldButton tone="danger" class="hold-small" hint={w("hold_hint")} disabled={waiting !== null} onFire={() => void desk.setStatus("ended").then(close)}>
                   {w("end_show")}
                 </HoldButton>
               )}
