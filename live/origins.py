@@ -23,6 +23,11 @@ def hub_url(settings: Settings, host_header: str | None) -> str:
     return settings.public_hub_url or f"ws://{host_name(host_header)}:{settings.hub_port}/v1"
 
 
+def media_url(settings: Settings, host_header: str | None) -> str:
+    """The media process for WHIP and WHEP, without a slash at the end: as set, else on the machine that the browser has just reached."""
+    return settings.public_media_url or f"http://{host_name(host_header)}:{settings.media_port}"
+
+
 def is_foreign(settings: Settings, scheme: str, headers: Mapping[str, str]) -> bool:
     """Whether a browser says that this call comes from somebody else's page (`headers` by lower-case name).
 

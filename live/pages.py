@@ -22,7 +22,7 @@ PICTURE_MAX_AGE_S: Final = 3600
 def content_security_policy(settings: Settings, host_header: str | None) -> str:
     """Everything from here, nothing inline, and the hub's socket and the media process as the only other peers."""
     hub = origins.hub_url(settings, host_header)
-    media = f"http://{origins.host_name(host_header)}:{settings.media_port}"
+    media = _origin(origins.media_url(settings, host_header))
     return "; ".join(
         (
             "default-src 'none'",

@@ -42,6 +42,7 @@ class Settings:
     secret: bytes = field(repr=False)
     public_web_url: str | None
     public_hub_url: str | None
+    public_media_url: str | None
     trusted_proxies: tuple[str, ...]
     web_limits: bool
 
@@ -93,6 +94,7 @@ class Settings:
             secret=reader.secret(env, data_dir),
             public_web_url=reader.optional_url("FLASHROOM_PUBLIC_WEB_URL", ("http", "https")),
             public_hub_url=reader.optional_url("FLASHROOM_PUBLIC_HUB_URL", ("ws", "wss")),
+            public_media_url=reader.optional_url("FLASHROOM_PUBLIC_MEDIA_URL", ("http", "https")),
             trusted_proxies=reader.words("FLASHROOM_TRUSTED_PROXIES"),
             web_limits=reader.choice("FLASHROOM_RATE_LIMITS", ("on", "off"), "on") == "on",
         )

@@ -1,0 +1,54 @@
+"""Tokens for live video: a host's to publish by WHIP, a viewer's to watch by WHEP. The media process itself knows no accounts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from live import origins
+from live.api.endpoint import PRODUCE, Call, Endpoint
+from live.api.models import Model
+from live.media import tokens
+from live.problems import HttpProblem
+
+
+class NewMediaToken(Model):
+    purpose: Literal["publish", "play"]
+
+
+class MediaTokenShown(Model):
+    url: str
+    token: str
+
+
+async def _token(call: Call) -> MediaTokenShown:
+    body: NewMediaToken = call.body
+    room_id = call.in_room.room_id
+    settings = call.wiring.settings
+    key = settings.key("media")
+    base = origins.media_url(settings, call.request.headers.get("host"))
+    if body.purpose == "play":
+        token = tokens.play_token(key, room_id, call.buyer_id, call.now_ms)
+        return MediaTokenShown(url=f"{base}/whep/{room_id}", token=token)
+    user = call.caller.user
+    if user is None:
+        raise HttpProblem(401, "sign_in_required", "Sign in with an account that works in this room.")
+    if call.caller.role_in(room_id) not in PRODUCE:
+        raise HttpProblem(403, "wrong_role", f"This needs one of: {', '.join(sorted(PRODUCE))}.")
+    token = tokens.publish_token(key, room_id, user.user_id, call.now_ms)
+    return MediaTokenShown(url=f"{base}/whip/{room_id}", token=token)
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/api/rooms/{room_id}/media-tokens",
+        summary="A token and an address to publish (WHIP) or to watch (WHEP) the room's video",
+        tag="media",
+        handler=_token,
+        roles="viewer",
+        body=NewMediaToken,
+        answer=MediaTokenShown,
+        status=201,
+        keeps_answer=False,
+    ),
+)
