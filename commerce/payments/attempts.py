@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.errors import NotFound
@@ -106,6 +106,7 @@ async def add(
     c: AsyncConnection,
     *,
     order_id: str,
+    number: int,
     provider: str,
     amount_minor: int,
     currency: str,
@@ -114,31 +115,27 @@ async def add(
     now_ms: int,
 ) -> Attempt:
     """A new attempt in state `created`. Raises IntegrityError when one is live or the request key was used for this order."""
-    last = select(func.coalesce(func.max(payment_attempt.c.number), 0)).where(
-        payment_attempt.c.order_id == order_id
+    attempt = Attempt(
+        attempt_id=f"pa_{order_id.removeprefix('or_')}_{number}",
+        order_id=order_id,
+        number=number,
+        request_key=request_key,
+        provider=provider,
+        provider_ref=None,
+        amount_minor=amount_minor,
+        currency=currency,
+        state="created",
+        reason=None,
+        card_last4=card_last4,
+        captured_minor=0,
+        refunded_minor=0,
+        created_at_ms=now_ms,
+        changed_at_ms=now_ms,
+        polls=0,
     )
-    number = int((await c.execute(last)).scalar_one()) + 1
-    attempt_id = f"pa_{order_id.removeprefix('or_')}_{number}"
-    await c.execute(
-        insert(payment_attempt).values(
-            attempt_id=attempt_id,
-            order_id=order_id,
-            number=number,
-            request_key=request_key,
-            provider=provider,
-            amount_minor=amount_minor,
-            currency=currency,
-            state="created",
-            card_last4=card_last4,
-            captured_minor=0,
-            refunded_minor=0,
-            created_at_ms=now_ms,
-            changed_at_ms=now_ms,
-            next_poll_at_ms=now_ms + FIRST_POLL_MS,
-            polls=0,
-        )
-    )
-    return await get(c, attempt_id)
+    row = asdict(attempt) | {"next_poll_at_ms": now_ms + FIRST_POLL_MS}
+    await c.execute(insert(payment_attempt).values(row))
+    return attempt
 
 
 async def change(c: AsyncConnection, attempt_id: str, outcome: str, now_ms: int, **values: Any) -> bool:

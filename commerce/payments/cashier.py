@@ -81,7 +81,8 @@ class Cashier:
             await orders.get(c, order_id, buyer_id)  # NotFound for a stranger, before anything is locked
             hold = await attempts.lock_order(c, order_id)
             order = await orders.get(c, order_id)
-            for known in await attempts.list_for_order(c, order_id):
+            tried = await attempts.list_for_order(c, order_id)
+            for known in tried:
                 if known.request_key == request_key:
                     return known
                 if known.state in attempts.LIVE:
@@ -95,6 +96,7 @@ class Cashier:
             return await attempts.add(
                 c,
                 order_id=order_id,
+                number=len(tried) + 1,
                 provider=provider_name,
                 amount_minor=order.total_minor,
                 currency=order.currency,

@@ -15,9 +15,10 @@ The card number decides what happens, as with the test cards of real providers:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -41,6 +42,22 @@ LATE_MS: Final = 4_000
 OUT_OF_ORDER_MS: Final = 300
 MAX_TRIES: Final = 20
 _ANSWERS: Final = {"pending": "pending", "succeeded": "succeeded", "declined": "declined", "closed": "closed"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Payment:
+    """A row of the sandbox's own books."""
+
+    attempt_id: str
+    provider_ref: str
+    amount_minor: int
+    currency: str
+    state: str
+    reason: str | None
+    behaviour: str
+    decides_at_ms: int
+    refunded_minor: int
+    created_at_ms: int
 
 
 class Sandbox:
@@ -69,9 +86,7 @@ class Sandbox:
         async with self._database.begin() as c:
             found = await self._look(c, payment.attempt_id, now_ms)
             if found is None:
-                await self._add(c, payment, behaviour, now_ms)
-                found = await self._look(c, payment.attempt_id, now_ms)
-                assert found is not None
+                found = await self._add(c, payment, behaviour, now_ms)
         crash_points.reach("sandbox.created")
         if found.state == "pending" and found.behaviour == "times_out":
             raise Unavailable("provider_timeout", "the payment provider did not answer in time")
@@ -79,7 +94,7 @@ class Sandbox:
             return PaymentAnswer(outcome="pending", provider_ref=found.provider_ref)
         return _answer(found)
 
-    async def _add(self, c: AsyncConnection, payment: NewPayment, behaviour: str, now_ms: int) -> None:
+    async def _add(self, c: AsyncConnection, payment: NewPayment, behaviour: str, now_ms: int) -> _Payment:
         state = {"card_declined": "declined", "insufficient_funds": "declined", "times_out": "pending"}
         values: dict[str, Any] = {
             "attempt_id": payment.attempt_id,
@@ -94,13 +109,15 @@ class Sandbox:
             "created_at_ms": now_ms,
         }
         await c.execute(insert(sandbox_payment).values(values))
-        if values["state"] == "pending":
-            return
+        added = _Payment(**values)
+        if added.state == "pending":
+            return added
         await self._notify(c, values, values["state"], now_ms)
         if behaviour == "notifies_twice":
             await self._notify(c, values, "succeeded", now_ms)
         if behaviour == "notifies_out_of_order":
             await self._notify(c, values, "pending", now_ms + OUT_OF_ORDER_MS)
+        return added
 
     async def _notify(
         self, c: AsyncConnection, payment: Mapping[str, Any], state: str, due_at_ms: int
@@ -110,11 +127,14 @@ class Sandbox:
             insert(sandbox_delivery).values(event_id=event_id, body=body, due_at_ms=due_at_ms, tries=0)
         )
 
-    async def _look(self, c: AsyncConnection, attempt_id: str, now_ms: int) -> Row[Any] | None:
+    async def _look(self, c: AsyncConnection, attempt_id: str, now_ms: int) -> _Payment | None:
         """The payment as of now: one that was to succeed late has done so when its time has come."""
-        await self._decide_late(c, now_ms, attempt_id)
         query = select(sandbox_payment).where(sandbox_payment.c.attempt_id == attempt_id)
-        return (await c.execute(query)).first()
+        row = (await c.execute(query)).first()
+        if row is not None and row.state == "pending" and row.decides_at_ms <= now_ms:
+            await self._decide_late(c, now_ms, attempt_id)
+            row = (await c.execute(query)).one()
+        return None if row is None else _Payment(**row._mapping)
 
     async def _decide_late(self, c: AsyncConnection, now_ms: int, attempt_id: str | None = None) -> None:
         due = [sandbox_payment.c.state == "pending", sandbox_payment.c.decides_at_ms <= now_ms]
@@ -189,6 +209,8 @@ class Sandbox:
         Others are tried again with growing pauses, at most 20 times. Two senders at once lead to duplicates, as in real life.
         """
         now_ms = self._clock_ms()
+        if not await self._anything_due(now_ms):
+            return 0
         async with self._database.begin() as c:
             await self._decide_late(c, now_ms)
             waiting = (sandbox_delivery.c.delivered_at_ms.is_(None), sandbox_delivery.c.tries < MAX_TRIES)
@@ -213,8 +235,24 @@ class Sandbox:
                 await c.execute(update(sandbox_delivery).where(mine).values(tries=row.tries + 1, **values))
         return accepted
 
+    async def _anything_due(self, now_ms: int) -> bool:
+        """A look that blocks no writer: mostly there is nothing to do."""
+        late = select(sandbox_payment.c.attempt_id).where(
+            sandbox_payment.c.state == "pending", sandbox_payment.c.decides_at_ms <= now_ms
+        )
+        waiting = select(sandbox_delivery.c.delivery_id).where(
+            sandbox_delivery.c.delivered_at_ms.is_(None),
+            sandbox_delivery.c.tries < MAX_TRIES,
+            sandbox_delivery.c.due_at_ms <= now_ms,
+        )
+        async with self._database.read() as c:
+            for query in (waiting, late):
+                if (await c.execute(query.limit(1))).first() is not None:
+                    return True
+        return False
 
-def _answer(row: Row[Any]) -> PaymentAnswer:
+
+def _answer(row: _Payment) -> PaymentAnswer:
     captured = row.state == "succeeded"
     return PaymentAnswer(
         outcome=_ANSWERS[row.state],

@@ -150,8 +150,7 @@ async def _become_paid(
     assert done.rowcount == 1, "the order's lock was not held"
     money = (attempt.amount_minor, attempt.currency, attempt.provider)
     await ledger.post(c, ledger.paid(attempt.attempt_id, order.order_id, *money, late=late), now_ms)
-    paid = await orders.get(c, order.order_id)
-    payload = orders.event_payload(paid, now_ms, attempt_id=attempt.attempt_id, source=source, late=late)
+    payload = orders.event_payload(order, now_ms, attempt_id=attempt.attempt_id, source=source, late=late)
     await outbox.record(c, order.order_id, "order_paid", payload)
 
 
