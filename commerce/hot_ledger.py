@@ -6,6 +6,7 @@ Redis' own clock. They are never repeated by the client library; every one of th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgpack
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from commerce.errors import Unavailable
 from commerce.hot_records import (
@@ -47,6 +48,8 @@ __all__ = [
     "StockNumbers",
     "connect_redis",
 ]
+
+log = logging.getLogger("flashroom.hot_ledger")
 
 GRACE_MS: Final = 5000
 """A soft hold is freed this long after its expiry, so that a buyer whose own clock still runs can't lose the unit."""
@@ -270,7 +273,7 @@ class HotLedger:
     ) -> None:
         """Forget records that are in SQL; `last_seq` is the last number among their lines."""
         if record_ids:
-            await self._run("trim", room_id, sale_id, _pack(list(record_ids)), last_seq)
+            await self._run("trim", room_id, sale_id, _pack([one.decode() for one in record_ids]), last_seq)
 
     async def read_notices(self, room_id: str, sale_id: str) -> tuple[list[Notice], list[bytes]]:
         """The oldest notices, in order, and the ids to give to `trim_notices` once they are told."""
@@ -309,6 +312,8 @@ class HotLedger:
         try:
             return await command
         except (RedisError, OSError, TimeoutError) as error:
+            if isinstance(error, ResponseError):  # an answer, but not one we know how to cause
+                log.error("Redis refused: %s", error)
             raise Unavailable(
                 "redis_unavailable", "The sale can't answer right now. Try again in a moment."
             ) from error
