@@ -102,7 +102,9 @@ def _responses(endpoint: Endpoint, references: dict[Any, Any]) -> dict[str, Any]
     responses: dict[str, Any] = {}
     good: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
     if endpoint.answer is not None:
-        good["content"] = {"application/json": {"schema": references[endpoint.answer]}}
+        good["content"] = {endpoint.media_type: {"schema": references[endpoint.answer]}}
+    elif endpoint.media_type != "application/json":
+        good["content"] = {endpoint.media_type: {"schema": {"type": "string"}}}
     responses[str(endpoint.status)] = good
     statuses = {400, 404, 422, 429, 503}
     if endpoint.is_unsafe:
@@ -123,4 +125,4 @@ def _responses(endpoint: Endpoint, references: dict[Any, Any]) -> dict[str, Any]
 
 def _operation_id(endpoint: Endpoint) -> str:
     words = [word.strip("{}") for word in endpoint.path.removeprefix("/api/").split("/")]
-    return "_".join([endpoint.method.lower(), *words]).replace("-", "_")
+    return "_".join([endpoint.method.lower(), *words]).replace("-", "_").replace(".", "_")

@@ -9,14 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from commerce.payments.cashier import Cashier
 from redis.asyncio import Redis
 
 from commerce import hot_ledger
+from commerce.after_sales import AfterSales
 from commerce.checkout import Checkout
 from commerce.clock import wall_clock_ms
 from commerce.database import Database, create_database
 from commerce.hot_ledger import HotLedger
+from commerce.payments.cashier import Cashier
 from commerce.payments.provider import Provider
 from commerce.payments.sandbox import Sandbox
 from commerce.sales import SaleDesk
@@ -48,6 +49,7 @@ class Wiring:
     sandbox: Sandbox
     providers: Mapping[str, Provider]
     cashier: Cashier
+    after_sales: AfterSales
 
 
 @asynccontextmanager
@@ -76,4 +78,5 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
             sandbox=sandbox,
             providers=providers,
             cashier=Cashier(database, ledger, providers, wall_clock_ms, new_id),
+            after_sales=AfterSales(database, ledger, wall_clock_ms, new_id),
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from live.api import accounts, moderation, orders, rooms, sales
+from live.api import accounts, after_sales, media, moderation, orders, rooms, sales
 
 ENDPOINTS = (
     *accounts.ENDPOINTS,
     *rooms.ENDPOINTS,
     *sales.ENDPOINTS,
     *orders.ENDPOINTS,
+    *after_sales.ENDPOINTS,
+    *media.ENDPOINTS,
     *moderation.ENDPOINTS,
 )

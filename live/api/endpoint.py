@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from commerce import idempotency, sale_rows
+from commerce import idempotency, orders, sale_rows
 from commerce.clock import wall_clock_ms
 from commerce.errors import CommerceError
 from live import identity, problems, rooms
@@ -110,7 +110,7 @@ class Call:
         return buyer_id
 
 
-Handler = Callable[[Call], Awaitable[BaseModel | None]]
+Handler = Callable[[Call], Awaitable[BaseModel | Response | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +126,7 @@ class Endpoint:
     body: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     status: int = 200
+    media_type: str = "application/json"
     queries: tuple[Query, ...] = ()
     limit: Limit | None = None
     raw: bool = False
@@ -234,6 +235,8 @@ def _fingerprint(call: Call) -> str:
 
 async def _run(endpoint: Endpoint, call: Call) -> Response:
     answer = await endpoint.handler(call)
+    if isinstance(answer, Response):
+        return answer
     if answer is None:
         response = Response(status_code=204)
     else:
@@ -313,6 +316,8 @@ async def _authorise(endpoint: Endpoint, request: Request, wiring: Wiring, calle
     async with wiring.database.read() as c:
         if "sale_id" in request.path_params:
             room_id = (await sale_rows.get(c, request.path_params["sale_id"])).room_id
+        elif "order_id" in request.path_params and isinstance(endpoint.roles, frozenset):
+            room_id = (await orders.get(c, request.path_params["order_id"])).room_id
         room = await rooms.get(c, room_id) if room_id is not None else None
     if (
         isinstance(endpoint.roles, frozenset)

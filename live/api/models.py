@@ -31,11 +31,13 @@ Name = Annotated[str, _line(24), _clean]
 Reason = Annotated[str, _line(200), _clean]
 Line40 = Annotated[str, _line(40), _clean]
 Line60 = Annotated[str, _line(60), _clean]
+Line80 = Annotated[str, _line(80), _clean]
 Line100 = Annotated[str, _line(100), _clean]
 Line200 = Annotated[str, _line(200), _clean]
 OptionalLine200 = Annotated[str, _line(200, 0), _clean]
 Line254 = Annotated[str, _line(254), _clean]
 Line300 = Annotated[str, _line(300), _clean]
+Line500 = Annotated[str, _line(500), _clean]
 VariantId = Annotated[str, StringConstraints(pattern=r"^va_[A-Za-z0-9_]{1,60}$")]
 ProductId = Annotated[str, StringConstraints(pattern=r"^pr_[A-Za-z0-9_]{1,60}$")]
 ViewerId = Annotated[str, StringConstraints(pattern=r"^(gu|us)_[A-Za-z0-9_]{1,60}$")]
@@ -156,6 +158,7 @@ class SaleShown(Model):
     duration_ms: int
     countdown_ms: int
     rule: str
+    window_ms: int
     seed_hash: str
     terms_hash: str | None
     opens_at_ms: int | None
@@ -191,7 +194,8 @@ class NewSaleBody(Model):
     hold_ms: Annotated[int, Field(ge=1_000, le=3_600_000)] = 120_000
     duration_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = 60_000
     countdown_ms: Annotated[int, Field(ge=0, le=300_000)] = 10_000
-    rule: Literal["first_come"] = "first_come"
+    rule: Literal["first_come", "fair_window", "draw"] = "first_come"
+    window_ms: Annotated[int, Field(ge=0, le=60_000)] = 250
     extendable_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 0
 
 
@@ -203,6 +207,8 @@ class SaleChanges(Model):
     hold_ms: Annotated[int, Field(ge=1_000, le=3_600_000)] | None = None
     duration_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] | None = None
     countdown_ms: Annotated[int, Field(ge=0, le=300_000)] | None = None
+    rule: Literal["first_come", "fair_window", "draw"] | None = None
+    window_ms: Annotated[int, Field(ge=0, le=60_000)] | None = None
     extendable_ms: Annotated[int, Field(ge=0, le=3_600_000)] | None = None
 
 
@@ -338,9 +344,11 @@ class OrderShown(Model):
     placed_at_ms: int
     deadline_ms: int
     paid_at_ms: int | None
+    carrier: str | None
+    tracking_number: str | None
     ghost: bool
     name: str
-    address: dict[str, Any]
+    address: dict[str, str]
 
 
 class OrderPage(Model):
@@ -379,9 +387,45 @@ class HoldShown(Model):
     seq: int
 
 
+class Place(Model):
+    sale_id: str
+    place: int
+
+
 class Mine(Model):
     holds: list[HoldShown]
+    places: list[Place]
     orders: list[OrderShown]
+
+
+# -- after the sale
+
+
+class NewRefund(Model):
+    reason: Line80
+    amount_minor: Minor | None = None
+    restock: Literal["sale", "shelf", "none"] = "sale"
+
+
+class Fulfilment(Model):
+    carrier: Line40
+    tracking_number: Line80
+
+
+class NewNote(Model):
+    text: Line500
+
+
+class NoteShown(Model):
+    note_id: str
+    order_id: str
+    author_id: str
+    text: str
+    at_ms: int
+
+
+class Notes(Model):
+    notes: list[NoteShown]
 
 
 class Problem(BaseModel):

@@ -46,6 +46,9 @@ async def _mine(call: Call) -> models.Mine:
     async with wiring.database.read() as c:
         sales, _ = await sale_rows.list_for_room(c, room_id, ACTIVE_SALES, states=BINDABLE)
         mine, _ = await orders.list_for_buyer(c, buyer_id, room_id)
+    places = [
+        (sale.sale_id, await wiring.hot_ledger.place(room_id, sale.sale_id, buyer_id)) for sale in sales
+    ]
     key = wiring.settings.key("hold token")
     holds = [
         (sale.sale_id, hold)
@@ -60,6 +63,7 @@ async def _mine(call: Call) -> models.Mine:
             for sale_id, hold in holds
             if hold.hold_id not in bound
         ],
+        places=[models.Place(sale_id=sale_id, place=place) for sale_id, place in places if place is not None],
         orders=[shown(order) for order in mine],
     )
 
@@ -72,11 +76,12 @@ async def _place(call: Call) -> models.OrderShown:
     order = await call.wiring.checkout.bind(
         body.hold_token, call.buyer_id, body.name, address, buyer_name=call.caller.name
     )
-    await _tell(call, order)
+    await tell(call, order)
     return shown(order)
 
 
-async def _tell(call: Call, order: Order) -> None:
+async def tell(call: Call, order: Order) -> None:
+    """Show the room what an order has changed."""
     sale = await call.wiring.sale_desk.get(order.sale_id)
     await call.wiring.projector.publish_sale(sale)
     await call.wiring.projector.publish_orders(order.room_id)
@@ -115,7 +120,7 @@ async def _pay(call: Call) -> models.PaymentAnswer:
         {"card_number": body.card_number},
         call.key,
     )
-    await _tell(call, order)
+    await tell(call, order)
     return models.PaymentAnswer(
         payment=models.PaymentShown(
             attempt_id=attempt.attempt_id, state=attempt.answer, reason=attempt.reason
@@ -145,7 +150,7 @@ async def _cancel(call: Call) -> models.OrderShown:
                 before={"state": before.state},
                 after={"state": order.state},
             )
-    await _tell(call, order)
+    await tell(call, order)
     return shown(order)
 
 
@@ -161,7 +166,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/rooms/{room_id}/mine",
-        summary="My holds that are not orders yet, with their tokens, and my orders in this room",
+        summary="My holds that are not orders yet, with their tokens, my places in line, and my orders in this room",
         tag="orders",
         handler=_mine,
         roles="viewer",

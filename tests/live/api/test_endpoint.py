@@ -6,11 +6,19 @@ import asyncio
 import json
 
 import httpx
+import pyotp
 import pytest
+from sqlalchemy import select, update
 
+from commerce import sale_rows
+from commerce.idempotency import fingerprint
+from commerce.schema import idempotency
 from live.api import ENDPOINTS
 from live.api.endpoint import Endpoint
-from tests.live.conftest import STAFF, Browser, Shop
+from live.limits import Limits
+from live.schema import user
+from tests.live.api.test_orders import place, tap
+from tests.live.conftest import PASSWORD, STAFF, Browser, Shop
 
 GOOD_BODIES = {
     "/api/guests": {"nickname": "Ann"},
@@ -27,6 +35,9 @@ GOOD_BODIES = {
         "address": {"line1": "1", "city": "2", "postcode": "3", "country": "4"},
     },
     "/api/orders/{order_id}/payments": {"method": "card", "card_number": "4242424242424242"},
+    "/api/orders/{order_id}/refunds": {"reason": "broken"},
+    "/api/orders/{order_id}/fulfilment": {"carrier": "SF", "tracking_number": "1"},
+    "/api/orders/{order_id}/notes": {"text": "a gift"},
     "/api/rooms/{room_id}/mutes": {"viewer_id": "gu_x", "seconds": 1},
     "/api/rooms/{room_id}/bans": {"viewer_id": "gu_x"},
     "/api/rooms/{room_id}/chat": {"slow_mode_s": 0, "review": False, "off": False},
@@ -34,11 +45,11 @@ GOOD_BODIES = {
 }
 
 
-def path_of(endpoint: Endpoint, shop: Shop, sale_id: str) -> str:
+def path_of(endpoint: Endpoint, shop: Shop, sale_id: str, order_id: str = "or_none") -> str:
     return endpoint.path.format(
         room_id=shop.room_id,
         sale_id=sale_id,
-        order_id="or_none",
+        order_id=order_id,
         comment_id="co_none",
         viewer_id="gu_x",
         provider="sandbox",
@@ -52,6 +63,14 @@ async def draft(shop: Shop, host: Browser) -> str:
     return sale_id
 
 
+async def an_order(shop: Shop, host: Browser) -> str:
+    sale = await shop.open_sale(host, variant_id="va_lamp_red")
+    buyer = await shop.guest("Buyer")
+    placed = await place(buyer, (await tap(shop, buyer, sale["sale_id"]))["token"])
+    order_id: str = placed.json()["order_id"]
+    return order_id
+
+
 async def knock(browser: Browser, endpoint: Endpoint, path: str) -> httpx.Response:
     return await browser.call(endpoint.method, path, GOOD_BODIES.get(endpoint.path, {}))
 
@@ -59,6 +78,7 @@ async def knock(browser: Browser, endpoint: Endpoint, path: str) -> httpx.Respon
 async def test_every_endpoint_lets_in_exactly_the_roles_it_names(shop: Shop) -> None:
     host = await shop.staff("host")
     sale_id = await draft(shop, host)
+    order_id = await an_order(shop, host)
     callers: dict[str, Browser] = {"nobody": shop.browser(), "viewer": await shop.guest()}
     callers |= {role: await shop.staff(role) for role in STAFF}
     wrong = []
@@ -66,7 +86,7 @@ async def test_every_endpoint_lets_in_exactly_the_roles_it_names(shop: Shop) -> 
         if endpoint.raw or endpoint.path in ("/api/guests", "/api/sessions", "/api/sessions/current"):
             continue  # these change who the caller is
         for role, browser in callers.items():
-            answer = await knock(browser, endpoint, path_of(endpoint, shop, sale_id))
+            answer = await knock(browser, endpoint, path_of(endpoint, shop, sale_id, order_id))
             if endpoint.roles is None:
                 may = True
             elif endpoint.roles == "viewer":
@@ -143,7 +163,7 @@ async def test_an_unsafe_call_needs_a_key(shop: Shop) -> None:
     browser = shop.browser()
     for key in ("", "short", "with space in it", "é" * 10):
         answer = await browser.http.post(
-            "/api/guests", json={"nickname": "Ann"}, headers={"Idempotency-Key": key.encode()}
+            "/api/guests", json={"nickname": "Ann"}, headers={b"Idempotency-Key": key.encode()}
         )
         assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_required")
 
@@ -219,3 +239,119 @@ async def test_signing_out_ends_the_session_everywhere(shop: Shop) -> None:
         "GET", f"/api/rooms/{shop.room_id}/stats", headers={"Authorization": f"Bearer {token}"}
     )
     assert answer.status_code == 401
+
+
+BAD_BODIES: tuple[bytes, ...] = (
+    b"{",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"\xff",
+    b'{"unknown_field": 1}',
+    b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+    b'{"' + b"k" * 30_000 + b'": 1}',
+    b'{"reason": "\\u0000", "text": "\\u202e", "nickname": "\\ud800", "delta": 1e400, "quota": -1e999}',
+    b'{"price_minor": ' + b"9" * 5_000 + b', "seconds": 9223372036854775808, "delta": -9223372036854775809}',
+    b'{"price_minor": NaN, "quota": Infinity, "approve": "yes", "slow_mode_s": 1.5}',
+)
+
+
+async def test_no_bad_body_gets_past_any_endpoint(shop: Shop) -> None:
+    host = await shop.staff("owner")
+    sale_id, order_id = await draft(shop, host), await an_order(shop, host)
+    shop.app.state.limits = Limits(shop.wiring.redis, enabled=False)
+    wrong = []
+    for endpoint in ENDPOINTS:
+        if endpoint.body is None:
+            continue
+        path = path_of(endpoint, shop, sale_id, order_id)
+        for content in BAD_BODIES:
+            answer = await host.call(
+                endpoint.method, path, content=content, headers={"Content-Type": "application/json"}
+            )
+            problem = answer.headers["content-type"] == "application/problem+json"
+            if not problem or answer.status_code not in (400, 422) or not answer.json()["code"]:
+                wrong.append((endpoint.method, endpoint.path, content[:40], answer.status_code))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "nickname", ["a\nb", "a\tb", "\u202eevil", "\u200b\u200b", "\u2066x", "\x9b", "\u2028", "x" * 25, ""]
+)
+async def test_a_name_shows_something_and_misleads_nobody(shop: Shop, nickname: str) -> None:
+    answer = await shop.browser().post("/api/guests", {"nickname": nickname})
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_fields")
+
+
+@pytest.mark.parametrize("nickname", ["小美", "Zoë", "👩\u200d👩\u200d👧", "عمر", "  Ann  "])
+async def test_names_of_every_language_are_welcome(shop: Shop, nickname: str) -> None:
+    answer = await shop.browser().post("/api/guests", {"nickname": nickname})
+    assert (answer.status_code, answer.json()["name"]) == (201, nickname.strip())
+
+
+async def test_a_crowd_that_arrives_writes_nothing_into_sql(shop: Shop) -> None:
+    ann = await shop.guest()
+    for _ in range(3):
+        assert (await ann.post(f"/api/rooms/{shop.room_id}/tickets")).status_code == 200
+    async with shop.wiring.database.read() as c:
+        assert (await c.execute(select(idempotency))).all() == []
+
+
+async def test_what_is_kept_of_a_call_does_not_give_away_its_body(shop: Shop) -> None:
+    host, ann = await shop.staff("host"), await shop.guest()
+    sale = await shop.open_sale(host)
+    order = (await place(ann, (await tap(shop, ann, sale["sale_id"]))["token"])).json()
+    body = b'{"method": "card", "card_number": "4242424242424242"}'
+    path = f"/api/orders/{order['order_id']}/payments"
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "pay-with-card"}
+    assert (await ann.call("POST", path, content=body, headers=headers)).json()["payment"][
+        "state"
+    ] == "succeeded"
+    async with shop.wiring.database.read() as c:
+        rows = (await c.execute(select(idempotency).where(idempotency.c.key == "pay-with-card"))).all()
+    assert len(rows) == 1
+    assert fingerprint("POST", path, body) != rows[0].fingerprint
+    assert "4242424242424242" not in repr(rows)
+
+
+async def test_an_answer_of_5xx_is_not_kept(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = await shop.staff("host")
+    path, headers = f"/api/rooms/{shop.room_id}/sales", {"Idempotency-Key": "make-a-sale"}
+    body = {"variant_id": shop.variant_id, "price_minor": 5000, "quota": 5}
+
+    async def crash(*_: object, **__: object) -> None:
+        raise RuntimeError("once")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sale_rows, "next_round", crash)
+        assert (await host.post(path, body, headers=headers)).status_code == 500
+    again = await host.post(path, body, headers=headers)
+    assert again.status_code == 201
+    assert "idempotency-replayed" not in again.headers
+
+
+async def test_keys_of_two_callers_do_not_meet(shop: Shop) -> None:
+    headers = {"Idempotency-Key": "the-same-key"}
+    made = set()
+    for role in ("host", "seller"):
+        browser = await shop.staff(role)
+        body = {"variant_id": shop.variant_id, "price_minor": 5000, "quota": 5}
+        answer = await browser.post(f"/api/rooms/{shop.room_id}/sales", body, headers=headers)
+        made.add(answer.json()["sale_id"])
+    assert len(made) == 2
+
+
+async def test_the_digits_of_a_second_factor_open_one_session_only(shop: Shop) -> None:
+    secret = pyotp.random_base32()
+    async with shop.wiring.database.begin() as c:
+        await c.execute(update(user).where(user.c.user_id == "us_owner").values(totp_secret=secret))
+    body = {"email": "owner@example.com", "password": PASSWORD}
+    browser = shop.browser()
+    missing = await browser.post("/api/sessions", body)
+    assert (missing.status_code, missing.json()["code"]) == (401, "totp_required")
+    digits = pyotp.TOTP(secret).now()
+    assert (await browser.post("/api/sessions", body | {"totp": digits})).status_code == 201
+    again = await browser.post("/api/sessions", body | {"totp": digits})
+    assert (again.status_code, again.json()["code"]) == (401, "wrong_credentials")
+    wide = await browser.post("/api/sessions", body | {"totp": "１２３４５６"})
+    assert wide.status_code == 422

@@ -123,3 +123,32 @@ async def test_a_sale_of_an_unknown_variant_is_refused(shop: Shop) -> None:
     body = {"variant_id": "va_nothing", "price_minor": 5000, "quota": 5}
     answer = await host.post(f"/api/rooms/{shop.room_id}/sales", body)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_variant")
+
+
+async def test_what_can_be_bought_now_is_shown_however_many_drafts_are_newer(shop: Shop) -> None:
+    host, ann = await shop.staff("host"), await shop.guest()
+    sale = await shop.open_sale(host)
+    body = {"variant_id": "va_lamp_blue", "price_minor": 5000, "quota": 5}
+    for _ in range(31):
+        assert (await host.post(f"/api/rooms/{shop.room_id}/sales", body)).status_code == 201
+    for browser, shown in ((ann, 1), (host, 31)):
+        sales = (await browser.get(f"/api/rooms/{shop.room_id}")).json()["sales"]
+        assert sale["sale_id"] in [one["sale_id"] for one in sales]
+        assert len(sales) == shown
+    assert (await ann.get(f"/api/rooms/{shop.room_id}/mine")).status_code == 200
+
+
+async def test_the_rule_of_a_sale_is_among_its_terms(shop: Shop) -> None:
+    host = await shop.staff("host")
+    body = {
+        "variant_id": shop.variant_id,
+        "price_minor": 5000,
+        "quota": 5,
+        "rule": "fair_window",
+        "window_ms": 500,
+    }
+    sale = (await host.post(f"/api/rooms/{shop.room_id}/sales", body)).json()
+    assert (sale["rule"], sale["window_ms"]) == ("fair_window", 500)
+    edited = await host.call("PATCH", f"/api/sales/{sale['sale_id']}", {"rule": "draw", "window_ms": 5000})
+    assert (edited.json()["rule"], edited.json()["window_ms"]) == ("draw", 5000)
+    assert "seed" not in {name for name in sale if name != "seed_hash"}
