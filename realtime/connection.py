@@ -74,6 +74,7 @@ class Connection(asyncio.Protocol):
         "behind_since_s",
         "closing_since_s",
         "early_personal",
+        "fd",
         "heard_s",
         "in_flight",
         "index",
@@ -95,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._tokens = float(owner.settings.frame_burst)
         self.opened_s = self.heard_s = self._tokens_at_s = time.monotonic()
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.fd = -1
         self.address = ""
         self.is_json = False
         self.reason = ""
@@ -112,6 +114,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        if transport.get_extra_info("sslcontext") is None:
+            self.fd = transport.get_extra_info("socket").fileno()
         peer: Any = transport.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) else ""
         if not self._owner.opened(self):

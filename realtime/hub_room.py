@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -423,6 +424,7 @@ class HubRoom:
         self._ticked.set()
         self._ticked = asyncio.Event()
         shared = protocol.frame(message)
+        size, write = len(shared), os.write
         shared_json: bytes | None = None
         members = list(self.members)
         count = len(members)
@@ -435,17 +437,29 @@ class HubRoom:
         written = 0
         for number, connection in enumerate(members, start=1):
             if connection.index >= 0:
-                transport = connection.transport
-                if connection.behind_since_s or transport.get_write_buffer_size() > skip_above:
+                if (
+                    connection.behind_since_s
+                    or (buffered := connection.transport.get_write_buffer_size()) > skip_above
+                ):
                     self._skip(connection)
-                elif connection.is_json:
-                    if shared_json is None:
-                        shared_json = protocol.frame(protocol.as_json(message).encode(), text=True)
-                    transport.write(shared_json)
-                    written += 1
                 else:
-                    transport.write(shared)
                     written += 1
+                    if connection.is_json:
+                        shared_json = shared_json or protocol.frame(
+                            protocol.as_json(message).encode(), text=True
+                        )
+                        connection.transport.write(shared_json)
+                    elif buffered or (fd := connection.fd) < 0:
+                        connection.transport.write(shared)
+                    else:
+                        # An idle socket: one system call, a sixth cheaper than by way of the transport. The descriptor is
+                        # the connection's own as long as it is a member: transports close it after `connection_lost`.
+                        try:
+                            sent = write(fd, shared)
+                        except OSError:
+                            sent = 0  # Full, or broken: the transport waits, or finds out.
+                        if sent != size:
+                            connection.transport.write(shared[sent:])
             if number % settings.slice_connections == 0:
                 await asyncio.sleep(0)
         metrics.deliveries.inc(written)
