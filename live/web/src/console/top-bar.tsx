@@ -15,6 +15,9 @@ export function TopBar() {
   const room = desk.store.room.value;
   return (
     <header class="top">
+      <h1 class="visually-hidden">
+        {localised(room?.title)} · {w("console")}
+      </h1>
       <span class="mark" aria-hidden="true">
         <BoltIcon size={18} />
       </span>
