@@ -100,7 +100,7 @@ def create_process_app(settings: Settings) -> Starlette:
 
 
 async def _rehearse(sessions: Sessions, redis: _Redis, stop: asyncio.Event) -> None:
-    picture = RehearsalPicture(sessions.stream(REHEARSAL_ROOM))
+    picture = RehearsalPicture(lambda: sessions.stream(REHEARSAL_ROOM))
     last = False
 
     async def wanted() -> bool:
@@ -121,6 +121,7 @@ def run(settings: Settings) -> int:
             f"Port {settings.media_port} is taken: set FLASHROOM_MEDIA_PORT to another, or stop what listens there."
         )
     aiortc_internals.listen_on(())
+    logging.getLogger("aioice").setLevel(logging.WARNING)  # it tells of every check of every candidate
     server = uvicorn.Server(
         uvicorn.Config(
             create_process_app(settings),

@@ -50,17 +50,18 @@ _SEGMENTS: Final = {
 
 
 class RehearsalPicture:
-    """A source for one room's stream."""
+    """A source for one room's stream; `stream` gives the one the room has now (a room that nobody uses is forgotten)."""
 
     subject = "test picture"
 
     def __init__(
         self,
-        stream: RoomStream,
+        stream: Callable[[], RoomStream],
         *,
         clock_s: Callable[[], float] = time.time,
     ) -> None:
-        self._stream = stream
+        self._current_stream = stream
+        self._stream = stream()
         self._clock_s = clock_s
         self._wants_key_frame = True
         self._sounds = encode_chime()
@@ -76,6 +77,7 @@ class RehearsalPicture:
         """Publish whenever it is wanted and nobody else does, until `stop`."""
         empty_since_s: float | None = 0.0
         while not stop.is_set():
+            self._stream = self._current_stream()
             if self._stream.source is not None:
                 empty_since_s = None
             elif empty_since_s is None:
