@@ -40,7 +40,7 @@ def run(settings: Settings) -> int:
         say("the pages are built")
     manager = ShowManager(settings.data_dir / "logs", say)
     commands = procfile(settings)
-    environment = processes.environment_for_children({processes.DIE_WITH_PARENT: "1"})
+    environment = processes.environment_for_children(processes.must_not_outlive_us())
     try:
         say(f"starting {', '.join(commands)}")
         for name in commands:

@@ -26,7 +26,8 @@ from realtime.protocol import CommandError
 log = logging.getLogger("flashroom.ghosts")
 
 HTTP_TIMEOUT_S: Final = 15.0
-ARRIVE_WITHIN_S: Final = 15.0
+ARRIVE_EVERY_S: Final = 0.3
+"""Fifty ghosts take a quarter of a minute to come in."""
 STAY_S: Final = (180.0, 900.0)
 AWAY_S: Final = (10.0, 60.0)
 BETWEEN_ACTS_S: Final = 70.0
@@ -111,10 +112,11 @@ class Audience:
         """Let `count` ghosts come and go until cancelled."""
         for number in range(count):
             self._ghosts.append(self._new_ghost(number))
+        arrive_within_s = count * ARRIVE_EVERY_S
         try:
             async with asyncio.TaskGroup() as group:
                 for ghost in self._ghosts:
-                    group.create_task(self._haunt(ghost), name=f"ghost {ghost.name}")
+                    group.create_task(self._haunt(ghost, arrive_within_s), name=f"ghost {ghost.name}")
                 group.create_task(asyncio.Event().wait())  # with no ghosts: just be there
         finally:
             for task in self._shopping:
@@ -134,8 +136,8 @@ class Audience:
 
     # -- being there
 
-    async def _haunt(self, ghost: Ghost) -> None:
-        await asyncio.sleep(self._chance.uniform(0, ARRIVE_WITHIN_S))
+    async def _haunt(self, ghost: Ghost, arrive_within_s: float) -> None:
+        await asyncio.sleep(self._chance.uniform(0, arrive_within_s))
         while True:
             try:
                 await self._visit(ghost)

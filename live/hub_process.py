@@ -44,7 +44,7 @@ async def _keep_one(number: int, stop: asyncio.Event) -> None:
             sys.executable,
             *("-m", "live.cli", "hub"),
             env=processes.environment_for_children(
-                {"FLASHROOM_HUB_PROCESSES": "1", processes.DIE_WITH_PARENT: "1"}
+                {"FLASHROOM_HUB_PROCESSES": "1", **processes.must_not_outlive_us()}
             ),
         )
         ended = asyncio.create_task(child.wait())

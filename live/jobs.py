@@ -82,7 +82,7 @@ async def run_once(job: Job, metrics: WorkerMetrics) -> int | None:
         metrics.runs.labels(job.name, "failed").inc()
         # What is expected while a database or Redis is away is one line; the rest is a fault of ours and shows where.
         known = isinstance(error, CommerceError | OSError | TimeoutError)
-        log.warning("job %s failed: %s", job.name, str(error) or type(error).__name__, exc_info=not known)
+        log.warning("job %s failed: %s", job.name, _reason(error), exc_info=not known)
         return None
     finally:
         metrics.seconds.labels(job.name).observe(time.monotonic() - started_s)
@@ -90,3 +90,10 @@ async def run_once(job: Job, metrics: WorkerMetrics) -> int | None:
     metrics.done.labels(job.name).inc(done)
     metrics.last_success.labels(job.name).set_to_current_time()
     return done
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, and what was behind it: a refusal in words for buyers says too little to an operator."""
+    said = str(error) or type(error).__name__
+    cause = error.__cause__
+    return said if cause is None else f"{said} ({type(cause).__name__}: {cause})"

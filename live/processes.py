@@ -23,7 +23,7 @@ PROBE_TIMEOUT_S: Final = 1.0
 HEARTBEAT_INTERVAL_S: Final = 1.0
 HEARTBEAT_TTL_MS: Final = 5_000
 DIE_WITH_PARENT: Final = "FLASHROOM_DIE_WITH_PARENT"
-"""Set in the environment of processes that must not outlive whoever started them."""
+"""In the environment of processes that must not outlive whoever started them: that one's process id."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -43,11 +43,22 @@ def environment_for_children(extra: Mapping[str, str] | None = None) -> dict[str
     }
 
 
-def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
-    """Have the kernel send `number` to this process when its parent ends, even by kill -9. Linux only; elsewhere nothing happens."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+def must_not_outlive_us() -> dict[str, str]:
+    """What to put into a child's environment so that it ends when this process does."""
+    return {DIE_WITH_PARENT: str(os.getpid())}
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel send SIGTERM to this process when its parent ends, even by kill -9. Linux only; elsewhere nothing happens.
+
+    Raises CannotStart when the parent has ended already, before we could ask for that.
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent_pid:
+        raise CannotStart("whoever started this process has ended")
 
 
 def port_is_free(host: str, port: int) -> bool:
