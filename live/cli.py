@@ -39,6 +39,9 @@ ROLES: Final = {
     "worker": Role(
         "live.worker:run", "run timers, relay, payments' inbox and reconciliation", is_service=True
     ),
+    "media": Role(
+        "live.media.process:run", "carry live video: WHIP in, WHEP out, a test picture", is_service=True
+    ),
     "ghosts": Role("live.ghosts:run", "send a simulated audience into the sample room", is_service=True),
     "migrate": Role("live.tasks:migrate", "bring the database's tables up to date"),
     "seed": Role("live.tasks:seed", "put the sample catalogue, room and accounts in, once"),
@@ -65,9 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = parser().parse_args(arguments).role
     role = ROLES[name]
     logs.set_up(name, level=logging.WARNING if name in ("dev", "doctor") else None)
-    if os.environ.get(processes.DIE_WITH_PARENT):
-        processes.die_with_parent()
     try:
+        if parent := os.environ.get(processes.DIE_WITH_PARENT):
+            processes.die_with_parent(int(parent))
         settings = Settings.read()
         module, function = role.function.split(":")
         answer = getattr(importlib.import_module(module), function)(settings)
