@@ -21,7 +21,7 @@ from live.show_manager import ShowManager
 ROOT: Final = Path(__file__).parent.parent
 READY_WITHIN_S: Final = 60.0
 PROBE_TIMEOUT_S: Final = 1.0
-WITHOUT_TABLES: Final = ("redis", "hub")
+WITHOUT_TABLES: Final = ("redis", "hub", "media")
 """These start while the tables are still being made; the others need them."""
 
 
@@ -90,6 +90,7 @@ def check_ports(settings: Settings) -> None:
     wanted = [
         ("web", settings.host, settings.web_port, "FLASHROOM_WEB_PORT"),
         ("hub", settings.host, settings.hub_port, "FLASHROOM_HUB_PORT"),
+        ("media", settings.host, settings.media_port, "FLASHROOM_MEDIA_PORT"),
     ]
     if settings.worker_port:
         wanted.append(("worker", settings.host, settings.worker_port, "FLASHROOM_WORKER_PORT"))
@@ -135,6 +136,7 @@ def wait_until_ready(settings: Settings, manager: ShowManager, stop: _Stop, name
     checks: dict[str, Callable[[], bool]] = {
         "hub": lambda: _answers(settings.host, settings.hub_port),
         "web": lambda: _answers(settings.host, settings.web_port),
+        "media": lambda: _answers(settings.host, settings.media_port, "/healthz"),
         "worker": lambda: _has_beaten(settings.redis_url, "worker", began_ms),
     }
     waiting = [name for name in checks if name in names]
@@ -180,12 +182,12 @@ The show is on, {seconds:.1f} s after its start.
 """
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(host: str, port: int, path: str = "/readyz") -> bool:
     connection = http.client.HTTPConnection(
         "127.0.0.1" if host in ("0.0.0.0", "::") else host, port, timeout=PROBE_TIMEOUT_S
     )
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
