@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgpack
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -61,6 +61,7 @@ MAX_UNPERSISTED: Final = 500_000
 MAX_ANSWERS: Final = 2_000_000
 MAX_DRAWS: Final = 20
 SOCKET_TIMEOUT_S: Final = 5.0
+MAX_CONNECTIONS: Final = 64
 _KEYS: Final = (
     "meta",
     "holds",
@@ -97,14 +98,20 @@ class NotLoaded(Unavailable):
 
 
 def connect_redis(redis_url: str) -> Redis:
-    """A client that never repeats a command by itself (redis-py would, ten times, also after a time-out)."""
-    return Redis.from_url(
+    """A client that never repeats a command by itself (redis-py would, ten times, also after a time-out).
+
+    A call that finds all connections busy waits its turn; redis-py's other pool opens ever more, or refuses at once.
+    """
+    pool = BlockingConnectionPool.from_url(
         redis_url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=SOCKET_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
         health_check_interval=0,
     )
+    return Redis.from_pool(pool)
 
 
 class HotLedger:

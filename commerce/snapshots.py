@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -40,9 +39,7 @@ async def tell_bound(
     """Tell Redis that these soft holds (id, buyer) of a sale are orders now. Redis being down changes nothing: the orders stand."""
     snapshot = Snapshot.of(sale)
     try:
-        await asyncio.gather(
-            *(hot.bound(snapshot, hold_id, buyer_id, bound_units[buyer_id]) for hold_id, buyer_id in holds)
-        )
+        await hot.sync(snapshot, bound_units=bound_units, bound_holds=[hold_id for hold_id, _ in holds])
     except Unavailable as error:
         logger.warning(
             "%d bound holds of sale %s were not told to Redis: %s", len(holds), sale.sale_id, error.code

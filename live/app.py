@@ -24,11 +24,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from live import pages, problems
+from live.answers import Answers
 from live.api import ENDPOINTS
 from live.api.endpoint import Endpoint, serve
 from live.limits import Limits
 from live.openapi import document
 from live.settings import Settings
+from live.tellers import Tellers
 from live.wiring import Wiring, connected
 
 log = logging.getLogger("flashroom.web")
@@ -73,6 +75,7 @@ def create_app(settings: Settings) -> Starlette:
         async with connected(settings) as wiring:
             attach(app, wiring)
             yield
+            await app.state.tellers.aclose()
 
     app = Starlette(
         routes=[*_api_routes(), *_service_routes(), *pages.ROUTES],
@@ -91,6 +94,8 @@ def attach(app: Starlette, wiring: Wiring) -> None:
     """Give the app its parts."""
     app.state.wiring = wiring
     app.state.limits = Limits(wiring.redis, enabled=wiring.settings.web_limits)
+    app.state.answers = Answers(wiring.database)
+    app.state.tellers = Tellers()
 
 
 def _api_routes() -> list[Route]:

@@ -3,6 +3,7 @@ must go on, and the hub has limits of its own."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from commerce.errors import CommerceError
+
+PATIENCE_S: Final = 0.5
+"""How long a request waits to be counted: a Redis that hangs must not hang the pages."""
 
 log = logging.getLogger("flashroom.limits")
 
@@ -54,9 +58,10 @@ class Limits:
             return
         whose = f"address:{address}" if limit.per_address else principal
         try:
-            allowed, wait_ms = await self._script(
-                keys=[f"flashroom:limit:{limit.name}:{whose}"], args=[limit.allowed, limit.window_ms]
-            )
+            async with asyncio.timeout(PATIENCE_S):
+                allowed, wait_ms = await self._script(
+                    keys=[f"flashroom:limit:{limit.name}:{whose}"], args=[limit.allowed, limit.window_ms]
+                )
         except (RedisError, OSError, TimeoutError):
             log.warning("rate limits are not counted: redis does not answer")
             return

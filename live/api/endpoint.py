@@ -19,6 +19,7 @@ from commerce import idempotency, orders, sale_rows
 from commerce.clock import wall_clock_ms
 from commerce.errors import CommerceError
 from live import identity, problems, rooms
+from live.answers import Answers
 from live.identity import Caller
 from live.limits import ANONYMOUS, SAFE, UNSAFE, Limit, Limits
 from live.origins import is_foreign
@@ -196,10 +197,8 @@ def _limit_of(endpoint: Endpoint, caller: Caller) -> Limit:
 async def _run_once(endpoint: Endpoint, call: Call) -> Response:
     """Run the call, or give the stored answer of the one with this key (draft-ietf-httpapi-idempotency-key-header)."""
     principal = call.caller.principal
-    fingerprint = _fingerprint(call)
-    database = call.wiring.database
-    async with database.begin() as c:
-        begun = await idempotency.begin(c, principal, call.key, fingerprint, call.now_ms)
+    answers: Answers = call.request.app.state.answers
+    begun = await answers.begin(principal, call.key, _fingerprint(call), call.now_ms)
     if isinstance(begun, idempotency.Replay):
         media_type = "application/json" if begun.status < 400 else problems.MEDIA_TYPE
         return Response(
@@ -216,13 +215,11 @@ async def _run_once(endpoint: Endpoint, call: Call) -> Response:
             response = problems.of_error(error)
         kept = response.status_code < 500 and response.status_code != 429
     finally:
-        async with database.begin() as c:
-            if kept:
-                await idempotency.finish(
-                    c, principal, call.key, response.status_code, bytes(response.body), wall_clock_ms()
-                )
-            else:  # a 5xx decided nothing
-                await idempotency.abandon(c, principal, call.key)
+        if kept:
+            body = bytes(response.body)
+            await answers.finish(principal, call.key, response.status_code, body, wall_clock_ms())
+        else:  # a 5xx decided nothing
+            await answers.abandon(principal, call.key)
     return response
 
 
@@ -309,16 +306,10 @@ def _check_parameters(endpoint: Endpoint, request: Request) -> None:
 
 
 async def _authorise(endpoint: Endpoint, request: Request, wiring: Wiring, caller: Caller) -> Room | None:
-    """The room of the path, once the caller may act in it."""
+    """The room of the path, or of the path's sale or order, once the caller may act in it."""
     if endpoint.roles is not None and caller.principal.startswith("address:"):
         raise HttpProblem(401, "sign_in_required", "Choose a nickname or sign in first.")
-    room_id = request.path_params.get("room_id")
-    async with wiring.database.read() as c:
-        if "sale_id" in request.path_params:
-            room_id = (await sale_rows.get(c, request.path_params["sale_id"])).room_id
-        elif "order_id" in request.path_params and isinstance(endpoint.roles, frozenset):
-            room_id = (await orders.get(c, request.path_params["order_id"])).room_id
-        room = await rooms.get(c, room_id) if room_id is not None else None
+    room = await _room_of(endpoint, request.path_params, wiring)
     if (
         isinstance(endpoint.roles, frozenset)
         and room is not None
@@ -328,6 +319,20 @@ async def _authorise(endpoint: Endpoint, request: Request, wiring: Wiring, calle
             raise HttpProblem(401, "sign_in_required", "Sign in with an account that works in this room.")
         raise HttpProblem(403, "wrong_role", f"This needs one of: {', '.join(sorted(endpoint.roles))}.")
     return room
+
+
+async def _room_of(endpoint: Endpoint, path: Mapping[str, str], wiring: Wiring) -> Room | None:
+    by_order = "order_id" in path and isinstance(endpoint.roles, frozenset)
+    if not ("room_id" in path or "sale_id" in path or by_order):
+        return None
+    async with wiring.database.read() as c:
+        if "room_id" in path:
+            room_id = path["room_id"]
+        elif "sale_id" in path:
+            room_id = (await sale_rows.get(c, path["sale_id"])).room_id
+        else:
+            room_id = (await orders.get(c, path["order_id"])).room_id
+        return await rooms.get(c, room_id)
 
 
 def _parse(endpoint: Endpoint, request: Request, raw: bytes) -> Any:

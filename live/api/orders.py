@@ -15,6 +15,7 @@ from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, Query
 from live.limits import WEBHOOK
 from live.problems import HttpProblem
 from live.projector import masked_name
+from live.tellers import Tellers
 
 ACTIVE_SALES: Final = 100
 _SHOWN: Final = tuple(models.OrderShown.model_fields)
@@ -81,10 +82,15 @@ async def _place(call: Call) -> models.OrderShown:
 
 
 async def tell(call: Call, order: Order) -> None:
-    """Show the room what an order has changed."""
-    sale = await call.wiring.sale_desk.get(order.sale_id)
-    await call.wiring.projector.publish_sale(sale)
-    await call.wiring.projector.publish_orders(order.room_id)
+    """Show the room what an order has changed; orders that come together are told together."""
+    wiring, sale_id, room_id = call.wiring, order.sale_id, order.room_id
+
+    async def work() -> None:
+        await wiring.projector.publish_sale(await wiring.sale_desk.get(sale_id))
+        await wiring.projector.publish_orders(room_id)
+
+    tellers: Tellers = call.request.app.state.tellers
+    await tellers.tell(sale_id, work)
 
 
 async def _get(call: Call) -> models.OrderShown:

@@ -132,6 +132,7 @@ async def opened(settings: Settings) -> AsyncIterator[Shop]:
         await _fill(wiring, room_id)
         made = Shop(app, wiring, room_id, "va_mug_blue", "pr_mug")
         yield made
+        await app.state.tellers.aclose()
         for browser in made.browsers:
             await browser.http.aclose()
 
