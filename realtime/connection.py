@@ -1,4 +1,4 @@
-"""One viewer's connection: handshake and inbound frames by `websockets`' sans-IO protocol, outbound bytes straight to the transport.
+"""One viewer's connection: a socket, where it stands, and what it is allowed. Parsing is in `handshake` and `frames`.
 
 Nothing here ticks: no task, timer or queue of its own. The hub owns the clock.
 """
@@ -6,25 +6,17 @@ Nothing here ticks: no task, timer or queue of its own. The hub owns the clock.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
+from collections.abc import Sequence
 from typing import Any, Final, Protocol, cast
 
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-
-from realtime import protocol
+from realtime import frames, handshake, protocol
 from realtime.protocol import CloseCode
 from realtime.settings import HubSettings
 from realtime.tickets import Viewer
 
 DISCARDED_MAX_BYTES: Final = 1024 * 1024
 """What a peer may still send after our close frame; beyond, the connection is cut."""
-
-_log = logging.getLogger("flashroom.connection")
-_log.setLevel(logging.ERROR)  # websockets says hello and goodbye for each connection
 
 
 class Membership(Protocol):
@@ -40,16 +32,14 @@ class Owner(Protocol):
 
     settings: HubSettings
 
-    def new_protocol(self) -> ServerProtocol: ...
-
     def opened(self, connection: Connection) -> bool:
         """False to refuse the socket at once."""
 
-    def plain_answer(self, request: Request) -> tuple[int, str] | None:
+    def plain_answer(self, path: str) -> tuple[int, str] | None:
         """An HTTP answer instead of a WebSocket."""
 
-    def accepted(self, connection: Connection, request: Request) -> None:
-        """The WebSocket is open."""
+    def accepted(self, connection: Connection, forwarded_for: Sequence[str]) -> None:
+        """The WebSocket is open; the values of its X-Forwarded-For."""
 
     def received(self, connection: Connection, data: bytes | str) -> None:
         """One message of the client."""
@@ -65,11 +55,13 @@ class Connection(asyncio.Protocol):
     """A socket that may become a viewer. What is from `viewer` on is the hub's to set."""
 
     __slots__ = (
+        "_buffer",
         "_discarded_bytes",
+        "_is_accepted",
+        "_is_deaf",
         "_owner",
         "_tokens",
         "_tokens_at_s",
-        "_ws",
         "address",
         "behind_since_s",
         "closing_since_s",
@@ -90,8 +82,9 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._ws: ServerProtocol = owner.new_protocol()
-        self._ws.logger = _log
+        self._buffer = b""
+        self._is_accepted = False
+        self._is_deaf = False
         self._discarded_bytes = 0
         self._tokens = float(owner.settings.frame_burst)
         self.opened_s = self.heard_s = self._tokens_at_s = time.monotonic()
@@ -125,10 +118,8 @@ class Connection(asyncio.Protocol):
         self._owner.lost(self, self.reason or "lost")
 
     def eof_received(self) -> bool:
-        # A member no more before our half is closed: nothing can be written after that.
-        self._begin_closing("peer" if self._ws.close_rcvd is not None else "lost")
-        self._ws.receive_eof()
-        self._send_pending()
+        # A member no more before the transport closes: nothing can be written after that.
+        self._begin_closing("lost")
         return False
 
     def data_received(self, data: bytes) -> None:
@@ -138,34 +129,68 @@ class Connection(asyncio.Protocol):
             if self._discarded_bytes > DISCARDED_MAX_BYTES:
                 self.transport.abort()
                 return
-        self._ws.receive_data(data)
-        for event in self._ws.events_received():
-            if isinstance(event, Request):
-                self._answer_request(event)
-            elif isinstance(event, Frame) and self._ws.state is State.OPEN and self._take_token():
-                self._take_frame(event)
-        self._send_pending()
-        if self._ws.handshake_exc is not None:
-            self._begin_closing("handshake")
-        elif self._ws.state in (State.CLOSING, State.CLOSED):
-            self._begin_closing(self._failure())
+            if self._is_deaf:
+                return
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        if not self._is_accepted:
+            self._shake_hands(data)
+        else:
+            self._take_frames(data)
 
     # -- what arrived
 
-    def _answer_request(self, request: Request) -> None:
-        plain = self._owner.plain_answer(request)
-        if plain is not None:
-            self._ws.send_response(self._ws.reject(*plain))
-            self._begin_closing("http")
+    def _shake_hands(self, data: bytes) -> None:
+        end = data.find(b"\r\n\r\n")
+        if end < 0 and len(data) < handshake.HEAD_MAX_BYTES:
+            self._buffer = data
             return
-        response = self._ws.accept(request)
-        self._ws.send_response(response)
-        if response.status_code != 101:
-            self._begin_closing("handshake")
+        head = data[: end + 4] if end >= 0 else data
+        answer = handshake.answer(head, self._owner.settings.origins, self._owner.plain_answer)
+        self.transport.write(answer.response)
+        if not answer.accepted:
+            self._begin_closing("http" if answer.is_plain else "handshake")
+            self._finish()
             return
-        self._send_pending()
-        self.is_json = self._ws.subprotocol == protocol.SUBPROTOCOL_JSON
-        self._owner.accepted(self, request)
+        self._is_accepted = True
+        self.is_json = answer.is_json
+        self._owner.accepted(self, answer.forwarded_for)
+        if len(data) > len(head):
+            self._take_frames(data[len(head) :])
+
+    def _take_frames(self, data: bytes) -> None:
+        found, self._buffer, error = frames.split(data)
+        for opcode, payload in found:
+            if opcode == frames.CLOSE:
+                self._take_close(payload)
+                return
+            if self.closing_since_s or not self._take_token():
+                continue
+            if opcode == frames.BINARY:
+                self._owner.received(self, payload)
+            elif opcode == frames.TEXT:
+                self._take_text(payload)
+            elif opcode == frames.PING:
+                self.transport.write(frames.control_frame(frames.PONG, payload))
+        if error is not None:
+            if not self.closing_since_s:
+                self.close(error.code, error.reason)
+            self._finish()
+
+    def _take_close(self, payload: bytes) -> None:
+        if not self.closing_since_s:
+            self.transport.write(frames.control_frame(frames.CLOSE, payload))
+            self._begin_closing("peer")
+        self._finish()
+
+    def _take_text(self, payload: bytes) -> None:
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError:
+            self.close(CloseCode.MALFORMED, "text is not UTF-8")
+        else:
+            self._owner.received(self, text)
 
     def _take_token(self) -> bool:
         settings = self._owner.settings
@@ -178,41 +203,11 @@ class Connection(asyncio.Protocol):
         self._tokens -= 1.0
         return True
 
-    def _take_frame(self, frame: Frame) -> None:
-        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY):
-            return
-        if not frame.fin:
-            self.close(CloseCode.MALFORMED, "fragmented messages are not accepted")
-            return
-        data: bytes | str = bytes(frame.data)
-        if frame.opcode is Opcode.TEXT:
-            try:
-                data = bytes(frame.data).decode()
-            except UnicodeDecodeError:
-                self.close(CloseCode.MALFORMED, "text is not UTF-8")
-                return
-        self._owner.received(self, data)
-
-    def _failure(self) -> str:
-        """Why the frame layer closed."""
-        sent = self._ws.close_sent
-        if self._ws.close_rcvd is not None or sent is None:
-            return "peer"
-        return f"frame_{int(sent.code)}"
-
     # -- what leaves
-
-    def _send_pending(self) -> None:
-        for data in self._ws.data_to_send():
-            if data:
-                self.transport.write(data)
-            elif self.transport.can_write_eof() and not self.transport.is_closing():
-                # Only our half: what the peer has sent and we have not read would turn our close frame into a reset.
-                self.transport.write_eof()
 
     @property
     def is_open(self) -> bool:
-        return not self.closing_since_s and self._ws.state is State.OPEN and not self.transport.is_closing()
+        return self._is_accepted and not self.closing_since_s and not self.transport.is_closing()
 
     def send(self, message: bytes) -> None:
         """Write one message to this viewer alone (replies, personal messages, snapshots)."""
@@ -226,24 +221,31 @@ class Connection(asyncio.Protocol):
 
     def ping(self) -> None:
         if self.is_open:
-            self._ws.send_ping(b"")
-            self._send_pending()
+            self.transport.write(frames.control_frame(frames.PING))
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame after all that was written before; the hub cuts a peer that does not end the connection soon."""
-        if self._ws.state is State.OPEN:
-            self._ws.send_close(code, reason)
-            self._send_pending()
+        if self.is_open:
+            self.transport.write(frames.close_frame(code, reason))
             self._begin_closing(reason_of(code))
         elif not self.closing_since_s:
             self._begin_closing(reason_of(code))
             self.transport.abort()
 
     def _begin_closing(self, reason: str) -> None:
+        """No member any more; what the peer still sends is read only for its close frame."""
         if not self.closing_since_s:
             self.closing_since_s = time.monotonic()
             self.reason = self.reason or reason
             self._owner.closing(self)
+
+    def _finish(self) -> None:
+        """Close our half: what the peer has sent and we have not read would turn our last words into a reset."""
+        if not self._is_deaf:
+            self._is_deaf = True
+            self._buffer = b""
+            if self.transport.can_write_eof() and not self.transport.is_closing():
+                self.transport.write_eof()
 
 
 def reason_of(code: int) -> str:
@@ -251,4 +253,4 @@ def reason_of(code: int) -> str:
     try:
         return CloseCode(code).name.lower()
     except ValueError:
-        return str(int(code))
+        return f"frame_{code}"

@@ -10,16 +10,13 @@ import secrets
 import socket
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from redis.exceptions import RedisError
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
-from websockets.typing import Origin, Subprotocol
 
-from realtime import protocol
+from realtime import handshake, protocol
 from realtime.broker import Broker, BrokerUnavailable, channel_of, now_ms
 from realtime.connection import Connection
 from realtime.hub_room import HubRoom, Services
@@ -70,8 +67,6 @@ class Hub:
             **(commands or {}),
         }
         self._proxies = [ip_network(network) for network in self.settings.trusted_proxies]
-        origins = self.settings.origins
-        self._origins = None if origins is None else [*(Origin(origin) for origin in origins), None]
         self._connections: set[Connection] = set()
         self._guests: set[Connection] = set()
         self._closing: set[Connection] = set()
@@ -165,13 +160,6 @@ class Hub:
 
     # -- connections
 
-    def new_protocol(self) -> ServerProtocol:
-        return ServerProtocol(
-            origins=self._origins,
-            subprotocols=[Subprotocol(protocol.SUBPROTOCOL_MSGPACK), Subprotocol(protocol.SUBPROTOCOL_JSON)],
-            max_size=protocol.MAX_COMMAND_BYTES,
-        )
-
     def opened(self, connection: Connection) -> bool:
         self._connections.add(connection)
         self._guests.add(connection)
@@ -185,8 +173,8 @@ class Hub:
             connection.address
         ] <= 2 * self.settings.max_connections_per_address or self._is_proxy(connection.address)
 
-    def accepted(self, connection: Connection, request: Request) -> None:
-        address = self._forwarded_for(connection.address, request)
+    def accepted(self, connection: Connection, forwarded_for: Sequence[str]) -> None:
+        address = self._forwarded_for(connection.address, forwarded_for)
         if address != connection.address:
             self._leave_address(connection.address)
             connection.address = address
@@ -204,11 +192,11 @@ class Hub:
         except ValueError:
             return False
 
-    def _forwarded_for(self, address: str, request: Request) -> str:
+    def _forwarded_for(self, address: str, lines: Sequence[str]) -> str:
         """The last address that is not a proxy of ours: what comes before it in the header, anyone may have written."""
         if not self._proxies or not self._is_proxy(address):
             return address
-        hops = [hop.strip() for line in request.headers.get_all("X-Forwarded-For") for hop in line.split(",")]
+        hops = [hop.strip() for line in lines for hop in line.split(",")]
         for hop in reversed(hops):
             try:
                 ip_address(hop)
@@ -240,10 +228,9 @@ class Hub:
         if connection.room is not None:
             connection.room.remove(connection)
 
-    def plain_answer(self, request: Request) -> tuple[int, str] | None:
+    def plain_answer(self, path: str) -> tuple[int, str] | None:
         """Answers for people and probes: /healthz, /readyz, /metrics; None for a WebSocket at /v1."""
-        path = request.path.partition("?")[0]
-        if path == "/v1":
+        if path == handshake.PATH:
             return None
         if path == "/healthz":
             return 200, "ok\n"

@@ -12,6 +12,9 @@ from realtime.protocol import JoinedTail
 
 RING_EVENTS: Final = 2000
 """Events a hub keeps for viewers who return; an older return gets a snapshot."""
+SNAPSHOT_MAX_BYTES: Final = 128 * 1024
+RESUME_MAX_BYTES: Final = 768 * 1024
+"""A returning viewer who missed more than this is better off with a snapshot; it must stay below what counts as too slow."""
 TAILS_KEPT: Final = 256
 """Different answers to joining viewers kept until the next tick."""
 _GONE: Final = b"\xc0"
@@ -121,15 +124,18 @@ class Room:
         asked = offset if resumes else None
         tail = self._tails.get(asked)
         if tail is None:
-            first = max(first_kept, self.sent_offset - protocol.SNAPSHOT_EVENTS + 1)
+            events: list[bytes] = []
             if asked is not None:
-                first = asked + 1
+                events = list(islice(self._ring, asked + 1 - first_kept, sent))
+            if asked is None or sum(map(len, events)) > RESUME_MAX_BYTES:
+                resumes = False
+                events = _last(list(islice(self._ring, max(0, sent - protocol.SNAPSHOT_EVENTS), sent)))
             tail = protocol.encode_joined_tail(
                 self.epoch,
                 self.sent_offset,
                 resumes,
-                first,
-                list(islice(self._ring, first - first_kept, sent)),
+                self.sent_offset - len(events) + 1,
+                events,
                 [(key, packed) for key, (_, packed) in self._values.items() if packed],
             )
             if len(self._tails) < TAILS_KEPT:
@@ -138,3 +144,13 @@ class Room:
 
     def versions(self) -> Mapping[str, int]:
         return {key: version for key, (version, _) in self._values.items()}
+
+
+def _last(events: list[bytes]) -> list[bytes]:
+    """The last of them that stay below the bound of a snapshot."""
+    size = 0
+    for count, event in enumerate(reversed(events)):
+        size += len(event)
+        if size > SNAPSHOT_MAX_BYTES:
+            return events[len(events) - count :]
+    return events

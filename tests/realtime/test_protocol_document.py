@@ -10,7 +10,7 @@ import pytest
 import realtime
 from realtime import broker, protocol
 from realtime.protocol import CloseCode, Kind
-from realtime.room import RING_EVENTS
+from realtime.room import RESUME_MAX_BYTES, RING_EVENTS, SNAPSHOT_MAX_BYTES
 from realtime.settings import HubSettings
 
 FOLDER = Path(realtime.__file__).parent
@@ -64,6 +64,8 @@ S = HubSettings()
         f"hub full ({S.max_connections:,} connections)",
         f"within {S.close_timeout_s:g} s of a close frame",
         f"pings each {S.ping_interval_s:g} s; a client that is silent for {S.silent_close_s:g} s",
+        f"(and at most {SNAPSHOT_MAX_BYTES >> 10} KiB)",
+        f"not above {RESUME_MAX_BYTES >> 10} KiB together",
         f"the last {RING_EVENTS:,} of the room",
         f"up to {S.ahead_timeout_s:g} s.",
         f"wait {broker.PERSONAL_KEPT_FOR_MS // 3_600_000} h for a viewer",

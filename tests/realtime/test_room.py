@@ -102,6 +102,18 @@ def test_the_same_answer_is_packed_once_until_the_next_tick() -> None:
     assert room.joined("e", 0) is not first
 
 
+def test_snapshots_and_resumptions_are_bounded_in_bytes_too() -> None:
+    room = Room("e", 0)
+    big = [pack(["comment", {"text": f"{n:05}" + "x" * 30_000}]) for n in range(1, 41)]
+    room.take_events("e", 1, big)
+    room.tick(0)
+    snapshot = joined(room)
+    assert (snapshot["first_offset"], len(snapshot["events"]), snapshot["offset"]) == (37, 4, 40)
+    assert joined(room, "e", 20)["recovered"] is True
+    too_much = joined(room, "e", 2)
+    assert (too_much["recovered"], too_much["first_offset"]) == (False, 37)
+
+
 class Viewer:
     """What a client knows after what it was sent; fails on a gap or a repeat."""
 
