@@ -6,7 +6,7 @@ import { language, shared } from "../shared/words";
 import { useConsole, useDesk } from "./context";
 import { Menu } from "./menu";
 import { type Restraint, UNDO_MS } from "./moderation";
-import { Empty, ProblemLine } from "./parts";
+import { Empty, GhostMark, ProblemLine } from "./parts";
 import { w } from "./words";
 
 const SLOW_MODES = [0, 3, 5, 10, 30, 60] as const;
@@ -125,6 +125,18 @@ function Lines() {
     setFollows(selectedId === last);
     document.getElementById(`line-${selectedId}`)?.scrollIntoView({ block: "nearest" });
   }, [selectedId]);
+  // An undo bar or an opened queue takes room from the log: the line that was in sight stays in sight.
+  useEffect(() => {
+    const element = list.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => {
+      const selected = desk.moderation.selectedId.peek();
+      if (selected) document.getElementById(`line-${selected}`)?.scrollIntoView({ block: "nearest" });
+      else if (follows) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [desk, follows]);
   const unseen = follows ? 0 : lines.length - 1 - lines.findIndex((line) => line.id === seenLast.current);
   return (
     <div class="lines-box">
@@ -181,7 +193,7 @@ function Line({ line, isSelected, restraint }: { line: ChatLine; isSelected: boo
       <p class="line-text">
         {isStaff && <span class={`badge badge-${line.role}`}>{shared.t(`role_${line.role}`)}</span>}
         <b>{line.name}</b>
-        {line.ghost && <span class="ghost-mark">{shared.t("ghost")}</span>}
+        {line.ghost && <GhostMark />}
         {restraint && <span class="ghost-mark is-muted">{w(restraint === "ban" ? "is_banned" : "is_muted")}</span>}
         <span class="line-words">{line.text}</span>
         {line.deleted && <em class="line-hidden">{w("hidden")}</em>}
@@ -222,11 +234,11 @@ function LineActions({ line, isStaff, restraint }: { line: ChatLine; isStaff: bo
         <>
           <button type="button" class="mini" disabled={busyViewer} aria-label={`${w("mute_60")}: ${line.name}`} title={`${w("mute_60")} (T)`} data-testid="mute-60" onClick={() => void moderation.mute(line.viewer_id, line.name, 60)}>
             <MuteIcon size={16} />
-            <small>60s</small>
+            <small aria-hidden="true">60s</small>
           </button>
           <button type="button" class="mini" disabled={busyViewer} aria-label={`${w("mute_600")}: ${line.name}`} title={w("mute_600")} data-testid="mute-600" onClick={() => void moderation.mute(line.viewer_id, line.name, 600)}>
             <MuteIcon size={16} />
-            <small>10m</small>
+            <small aria-hidden="true">10m</small>
           </button>
           <button type="button" class="mini mini-danger" disabled={busyViewer} aria-label={`${w("ban")}: ${line.name}`} title={w("ban")} data-testid="ban" onClick={() => void moderation.ban(line.viewer_id, line.name)}>
             <ShieldIcon size={16} />

@@ -2,6 +2,7 @@ import { formatTime } from "../shared/clock";
 import type { Sale } from "../shared/types";
 import { language, shared } from "../shared/words";
 import { useDesk } from "./context";
+import { GhostMark } from "./parts";
 import { reasonWord } from "./reason";
 import { w } from "./words";
 
@@ -27,7 +28,7 @@ export function Happened({ sale }: { sale: Sale }) {
                 <time class="num">{formatTime(tick.at_ms, lang)}</time>
                 <span>
                   {w("ticker_line", { name: tick.name, n: tick.quantity })}
-                  {tick.ghost && <span class="ghost-mark">{shared.t("ghost")}</span>}
+                  {tick.ghost && <GhostMark />}
                 </span>
               </li>
             ))}

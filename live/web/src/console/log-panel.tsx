@@ -44,7 +44,7 @@ function Entry({ entry }: { entry: AuditEntry }) {
   const change = changeText(entry.before, entry.after, {
     lang: language.value,
     currency: desk.products.value[0]?.currency ?? "CNY",
-    nameOf: (id) => localised(desk.product(id)?.title) || null,
+    nameOf: (id) => localised(desk.product(id)?.title ?? desk.variant(id)?.title) || null,
   });
   return (
     <li class="entry" data-testid="audit-entry">
@@ -88,7 +88,7 @@ function targetName(desk: RoomDesk, entry: AuditEntry): string {
   if (target === desk.roomId || target === "none") return "";
   const sale = desk.sales.value.get(target);
   const product = desk.product(sale?.product_id ?? target);
-  if (product) return sale ? `${localised(product.title)} · ${w("round", { n: sale.round })}` : localised(product.title);
+  if (product) return sale ? `${localised(product.title)} · ${w("round", { n: sale.round }).replace(/ /g, "\u00a0")}` : localised(product.title);
   const line = desk.store.comments.value.find((one) => one.id === target || one.viewer_id === target);
   if (line) return line.id === target ? `${line.name}: “${line.text}”` : line.name;
   return target;

@@ -6,7 +6,7 @@ import type { Order, OrderState } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
 import { useDesk } from "./context";
 import type { OrderFilter } from "./orders-list";
-import { Empty, ProblemLine } from "./parts";
+import { Empty, GhostMark, ProblemLine } from "./parts";
 import { w } from "./words";
 
 const FILTERS: readonly OrderFilter[] = ["all", "placed", "paid", "expired", "cancelled", "refunded"];
@@ -84,19 +84,20 @@ function OrderCounts() {
   const lang = language.value;
   const counts = desk.numbers.stats.value?.orders;
   const currency = desk.products.value[0]?.currency ?? "CNY";
-  const cell = (state: "placed" | "paid" | "refunded") => (
+  const cell = (state: "placed" | "paid" | "refunded", ghosts?: number) => (
     <div class={`count count-${state}`} data-testid={`count-${state}`}>
       <dt>{shared.t(`order_${state}`)}</dt>
       <dd class="num">
         <b>{counts ? formatCount(counts[state], lang) : "–"}</b>
+        {ghosts ? <span class="count-ghosts">{w("plus_simulated", { n: ghosts })}</span> : null}
         <span>{counts && counts[`${state}_minor`] !== undefined ? formatMoney(counts[`${state}_minor`] as number, currency, lang) : ""}</span>
       </dd>
     </div>
   );
   return (
     <dl class="counts">
-      {cell("placed")}
-      {cell("paid")}
+      {cell("placed", counts?.ghost_placed)}
+      {cell("paid", counts?.ghost_paid)}
       {cell("refunded")}
     </dl>
   );
@@ -126,7 +127,7 @@ function OrderRow({ order }: { order: Order }) {
       <div class="order-facts">
         <span class="order-buyer">
           {order.buyer_name}
-          {order.ghost && <span class="ghost-mark">{shared.t("ghost")}</span>}
+          {order.ghost && <GhostMark />}
         </span>
         <span class="order-what num">
           {w("times", { n: order.quantity })} {localised(product?.title) || order.product_id}

@@ -5,6 +5,7 @@ import { WarningIcon } from "../shared/icons";
 import type { SaleState } from "../shared/types";
 import { shared } from "../shared/words";
 import type { ActionRunner } from "./runner";
+import { w } from "./words";
 
 /** The state of a sale as a word on its colour; the word carries the meaning, the colour only helps. */
 export function StatePill({ state, lock = false, big = false }: { state: SaleState; lock?: boolean; big?: boolean }) {
@@ -12,6 +13,15 @@ export function StatePill({ state, lock = false, big = false }: { state: SaleSta
     <span class={`pill pill-${lock ? "inconsistent" : state} ${big ? "pill-big" : ""}`} data-state={state}>
       <i aria-hidden="true" />
       {shared.t(`state_${state}`)}
+    </span>
+  );
+}
+
+/** What a simulated viewer said or did is marked wherever it stands. */
+export function GhostMark() {
+  return (
+    <span class="ghost-mark" title={shared.t("ghost")}>
+      {w("ghost_short")}
     </span>
   );
 }

@@ -156,6 +156,7 @@ function Figures() {
         testid="watching"
         value={watching ? formatCount(watching.count, lang) : "–"}
         note={watching ? w("watching_peak", { n: formatCount(watching.peak, lang) }) : ""}
+        ghosts={stats?.ghosts}
       />
       <Figure name={w("likes")} testid="likes" value={formatCount(desk.store.likes.value.total, lang, desk.store.likes.value.total > 99_999)} />
       <Figure name={w("comments")} testid="comments" value={formatCount(desk.numbers.comments.value, lang)} />
@@ -166,6 +167,7 @@ function Figures() {
         quiet
         value={money(orders?.placed_minor)}
         note={orders ? count(orders.placed) : ""}
+        ghosts={orders?.ghost_placed}
       />
       <Figure
         name={w("paid")}
@@ -174,6 +176,7 @@ function Figures() {
         strong
         value={money(orders?.paid_minor)}
         note={orders ? count(orders.paid) : ""}
+        ghosts={orders?.ghost_paid}
       />
     </dl>
   );
@@ -187,20 +190,25 @@ interface FigureProps {
   name: string;
   value: ComponentChildren;
   note?: string;
+  /** Simulated ones, shown beside and never added. */
+  ghosts?: number | undefined;
   title?: string;
   quiet?: boolean;
   strong?: boolean;
   testid: string;
 }
 
-function Figure({ name, value, note, title, quiet = false, strong = false, testid }: FigureProps) {
+function Figure({ name, value, note, ghosts, title, quiet = false, strong = false, testid }: FigureProps) {
   return (
     <div class={`figure ${quiet ? "figure-quiet" : ""} ${strong ? "figure-strong" : ""}`} title={title} data-testid={`figure-${testid}`}>
       <dt>
         {name}
         {note && <span class="num">{note}</span>}
       </dt>
-      <dd class="num">{value}</dd>
+      <dd class="num">
+        {value}
+        {ghosts ? <span class="figure-ghosts">{w("plus_simulated", { n: ghosts })}</span> : null}
+      </dd>
     </div>
   );
 }
