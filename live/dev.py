@@ -23,6 +23,8 @@ READY_WITHIN_S: Final = 60.0
 PROBE_TIMEOUT_S: Final = 1.0
 WITHOUT_TABLES: Final = ("redis", "hub", "media")
 """These start while the tables are still being made; the others need them."""
+LATER: Final = ("ghosts",)
+"""These come when the show is on, so that nobody waits for them."""
 
 
 def run(settings: Settings) -> int:
@@ -43,15 +45,17 @@ def run(settings: Settings) -> int:
     environment = processes.environment_for_children(processes.must_not_outlive_us())
     try:
         say(f"starting {', '.join(commands)}")
-        for name in commands:
-            if name in WITHOUT_TABLES:
+
+        def start(names: list[str]) -> None:
+            for name in names:
                 manager.start(name, commands[name], environment, ROOT)
+
+        start([name for name in commands if name in WITHOUT_TABLES])
         prepare(settings)
-        for name in commands:
-            if name not in WITHOUT_TABLES:
-                manager.start(name, commands[name], environment, ROOT)
+        start([name for name in commands if name not in (*WITHOUT_TABLES, *LATER)])
         if not wait_until_ready(settings, manager, stop, list(commands)):
             return 0
+        start([name for name in commands if name in LATER])
         say(links(settings, time.monotonic() - started_s))
         while not stop.asked.is_set():
             manager.handle_events(0.2)
