@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyotp
 import pytest
 
+from commerce.errors import OutOfState
 from live import identity
 from live.identity import Caller, Guest, User
 from tests.live.conftest import PASSWORD, PASSWORD_HASH, Shop
@@ -60,8 +61,19 @@ async def test_a_session_ends_with_its_time_or_when_closed(shop: Shop) -> None:
 
 
 async def test_an_address_has_one_account(shop: Shop) -> None:
-    with pytest.raises(identity.OutOfState, match="account"):
+    with pytest.raises(OutOfState, match="account"):
         async with shop.wiring.database.begin() as c:
             await identity.add_user(
                 c, user_id="us_2", email=" Host@Example.com ", name="x", password_hash="x", now_ms=1
             )
+
+
+async def test_an_account_has_a_bounded_number_of_sessions_and_the_newest_stay(shop: Shop) -> None:
+    database = shop.wiring.database
+    tokens = []
+    for number in range(identity.MAX_SESSIONS + 2):
+        async with database.begin() as c:
+            tokens.append(await identity.open_session(c, "us_owner", 1000 + number))
+    async with database.read() as c:
+        alive = [await identity.session_user(c, token, 2000) is not None for token in tokens]
+    assert alive == [False, False] + [True] * identity.MAX_SESSIONS

@@ -1,0 +1,62 @@
+"""The same web process on PostgreSQL: claims that were proved on SQLite and lean on SQL are proved here again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from live import migrations
+from live.settings import Settings
+from tests.commerce.databases import PostgresServer, postgres_server
+from tests.live import test_answers, test_console, test_identity
+from tests.live.api import test_after_sales, test_endpoint, test_orders, test_rooms, test_sales
+from tests.live.conftest import Shop, opened
+
+CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
+    test_identity.test_a_session_ends_with_its_time_or_when_closed,
+    test_identity.test_an_address_has_one_account,
+    test_endpoint.test_every_endpoint_lets_in_exactly_the_roles_it_names,
+    test_endpoint.test_unknown_ids_paths_methods_and_queries_are_problems,
+    test_endpoint.test_one_key_is_one_call_and_not_another,
+    test_orders.test_a_tap_becomes_a_paid_order_and_every_number_follows,
+    test_orders.test_the_same_hold_placed_twice_at_once_is_one_order,
+    test_orders.test_a_cancelled_order_gives_its_unit_back,
+    test_sales.test_a_sale_runs_from_draft_to_draining_and_each_step_is_audited,
+    test_sales.test_adding_stock_twice_with_one_key_adds_it_once,
+    test_rooms.test_a_pin_is_an_event_a_value_and_a_line_in_the_log,
+    test_rooms.test_chat_rules_are_stored_shown_and_applied,
+    test_after_sales.test_a_refund_is_promised_once_per_key_and_gives_the_unit_back,
+    test_after_sales.test_the_list_of_orders_is_a_file_and_taking_it_is_logged,
+    test_console.test_a_call_that_is_repeated_after_a_crash_tells_of_itself_once,
+    test_console.test_the_log_is_read_in_pages_from_the_newest,
+    test_answers.test_calls_that_come_together_each_get_their_own_answer,
+    test_answers.test_one_key_asked_for_many_times_at_once_is_claimed_once,
+)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def shop(postgres: PostgresServer, tmp_path: Path, redis_url: str) -> AsyncIterator[Shop]:
+    name = postgres.take_database()
+    url = postgres.url(name)
+    migrations.upgrade(url)
+    environment = {
+        "FLASHROOM_DATA_DIR": str(tmp_path),
+        "FLASHROOM_REDIS_URL": redis_url,
+        "FLASHROOM_DATABASE_URL": url,
+    }
+    async with opened(Settings.read(environment)) as made:
+        yield made
+    postgres.give_back(name, altered=True)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.__name__.removeprefix("test_"))
+async def test_on_postgresql(shop: Shop, claim: Callable[[Shop], Awaitable[None]]) -> None:
+    await claim(shop)
