@@ -44,6 +44,10 @@ MAX_TRIES: Final = 20
 _ANSWERS: Final = {"pending": "pending", "succeeded": "succeeded", "declined": "declined", "closed": "closed"}
 
 
+class _NotRefundable(Exception):
+    """Rolls a refund back."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Payment:
     """A row of the sandbox's own books."""
@@ -83,10 +87,13 @@ class Sandbox:
         """Idempotent by attempt id. The card that times out raises Unavailable although the payment exists."""
         behaviour = BEHAVIOURS.get(_card_number(payment.method), "card_declined")
         now_ms = self._clock_ms()
-        async with self._database.begin() as c:
-            found = await self._look(c, payment.attempt_id, now_ms)
-            if found is None:
-                found = await self._add(c, payment, behaviour, now_ms)
+        try:
+            async with self._database.begin() as c:
+                found = await self._look(c, payment.attempt_id, now_ms)
+                if found is None:
+                    found = await self._add(c, payment, behaviour, now_ms)
+        except IntegrityError as error:  # the same reference is being created at this very moment
+            raise Unavailable("provider_busy", "the payment is just being created") from error
         crash_points.reach("sandbox.created")
         if found.state == "pending" and found.behaviour == "times_out":
             raise Unavailable("provider_timeout", "the payment provider did not answer in time")
@@ -179,20 +186,33 @@ class Sandbox:
     async def refund(self, refund_id: str, attempt_id: str, amount_minor: int, currency: str) -> RefundAnswer:
         """Idempotent by refund id; fails when more would go back than came."""
         known = select(sandbox_refund).where(sandbox_refund.c.refund_id == refund_id)
-        async with self._database.begin() as c:
-            if (await c.execute(known)).first() is None:
-                paid_back = update(sandbox_payment).where(
-                    sandbox_payment.c.attempt_id == attempt_id,
-                    sandbox_payment.c.state == "succeeded",
-                    sandbox_payment.c.currency == currency,
-                    sandbox_payment.c.refunded_minor + amount_minor <= sandbox_payment.c.amount_minor,
-                )
-                more = {"refunded_minor": sandbox_payment.c.refunded_minor + amount_minor}
-                if (await c.execute(paid_back.values(more))).rowcount != 1:
-                    return RefundAnswer(state="failed", reason="not_refundable")
-                row = {"refund_id": refund_id, "attempt_id": attempt_id, "amount_minor": amount_minor}
-                await c.execute(insert(sandbox_refund).values(**row, created_at_ms=self._clock_ms()))
+        try:
+            async with self._database.begin() as c:
+                if (await c.execute(known)).first() is None:
+                    row = {"refund_id": refund_id, "attempt_id": attempt_id, "amount_minor": amount_minor}
+                    # First the row: its key makes the same refund wait, where the sums would call it one too many.
+                    await c.execute(insert(sandbox_refund).values(**row, created_at_ms=self._clock_ms()))
+                    if not await self._pay_back(c, attempt_id, amount_minor, currency):
+                        raise _NotRefundable
+        except _NotRefundable:
+            return RefundAnswer(state="failed", reason="not_refundable")
+        except (
+            IntegrityError
+        ) as error:  # the same refund is being paid at this very moment; or the payment is unknown
+            if (await self.query(attempt_id, None)).outcome == "not_found":
+                return RefundAnswer(state="failed", reason="not_refundable")
+            raise Unavailable("provider_busy", "the refund is just being paid") from error
         return RefundAnswer(state="succeeded", provider_ref=f"sbx_{refund_id}")
+
+    async def _pay_back(self, c: AsyncConnection, attempt_id: str, amount_minor: int, currency: str) -> bool:
+        paid_back = update(sandbox_payment).where(
+            sandbox_payment.c.attempt_id == attempt_id,
+            sandbox_payment.c.state == "succeeded",
+            sandbox_payment.c.currency == currency,
+            sandbox_payment.c.refunded_minor + amount_minor <= sandbox_payment.c.amount_minor,
+        )
+        more = {"refunded_minor": sandbox_payment.c.refunded_minor + amount_minor}
+        return (await c.execute(paid_back.values(more))).rowcount == 1
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes, now_ms: int) -> WebhookEvent:
         sandbox_webhooks.verify(self._webhook_key, headers, body, now_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from collections.abc import Iterator
 
 import pytest
 
@@ -126,7 +127,9 @@ async def test_a_refund_waits_for_a_silent_provider_and_calls_a_person_when_it_i
     world: World, desk: AfterSales
 ) -> None:
     class Moody(Sandbox):
-        answers = iter([Unavailable("provider_down"), RefundAnswer(state="failed", reason="account_closed")])
+        answers: Iterator[CommerceError | RefundAnswer] = iter(
+            [Unavailable("provider_down"), RefundAnswer(state="failed", reason="account_closed")]
+        )
 
         async def refund(
             self, refund_id: str, attempt_id: str, amount_minor: int, currency: str

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable
 
 import pytest
 
 from commerce import crash_points
 from commerce.errors import Invalid, NotFound, Refused, Unavailable
 from commerce.payments import sandbox_webhooks, webhook_inbox
-from commerce.payments.provider import NewPayment
+from commerce.payments.provider import NewPayment, PaymentAnswer, RefundAnswer
 from commerce.payments.sandbox import LATE_MS, MAX_TRIES
 from tests.commerce.world import OK_CARD, SILENT_CARD, WEBHOOK_KEY, World
 
@@ -53,6 +55,28 @@ async def test_a_refund_is_paid_once_per_id_and_never_above_what_came(world: Wor
     assert (await world.sandbox.refund("rf_3", "pa_1", 40, "USD")).state == "failed"
     assert (await world.sandbox.refund("rf_4", "pa_1", 40, "CNY")).state == "succeeded"
     assert (await world.sandbox.refund("rf_5", "pa_none", 1, "CNY")).state == "failed"
+
+
+async def test_calls_that_come_twice_at_once_count_once(world: World) -> None:
+    """Two workers, or a browser and its retry: the second is answered, or told that nobody knows yet."""
+
+    async def tolerant(call: Awaitable[object]) -> object:
+        try:
+            return await call
+        except Unavailable as error:
+            return error.code
+
+    created = await asyncio.gather(*(tolerant(world.sandbox.create(payment())) for _ in range(6)))
+    assert {type(answer) for answer in created} <= {PaymentAnswer, str}
+    refunded = await asyncio.gather(
+        *(tolerant(world.sandbox.refund("rf_1", "pa_1", 60, "CNY")) for _ in range(6))
+    )
+    assert any(isinstance(answer, RefundAnswer) for answer in refunded)
+    assert not [
+        answer for answer in refunded if isinstance(answer, RefundAnswer) and answer.state == "failed"
+    ]
+    books = await world.rows("SELECT amount_minor, refunded_minor FROM sandbox_payment")
+    assert books == [{"amount_minor": 100, "refunded_minor": 60}]
 
 
 async def test_deliveries_are_tried_again_with_growing_pauses_and_not_for_ever(world: World) -> None:

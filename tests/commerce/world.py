@@ -55,10 +55,10 @@ class Clock:
 class World:
     """`desk`, `checkout`, `cashier` and `sandbox` as the processes use them, on one database and one Redis."""
 
-    def __init__(self, database: Database, hot: HotLedger) -> None:
+    def __init__(self, database: Database, hot: HotLedger, clock: Clock | None = None) -> None:
         self.database = database
         self.hot = hot
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.room_id = new_id("rm")
         self.variant_id = new_id("va")
         self.product_id = new_id("pr")
@@ -190,12 +190,14 @@ class World:
         )
         return [row["type"] for row in found]
 
-    async def assert_sound(self) -> None:
-        """Every invariant holds, once a relay has taken what waits in the outbox."""
+    async def assert_sound(self, but: tuple[str, ...] = ()) -> None:
+        """Every invariant (but those named) holds, once a relay has taken what waits in the outbox."""
 
         async def take(_: OutboxEvent) -> None:
             pass
 
         await outbox.relay(self.database, take, 1_000, clock_ms=self.clock)
         async with self.database.read() as c:
-            assert await invariants.check(c, self.clock.now_ms) == []
+            found = await invariants.check(c, self.clock.now_ms)
+        broken = [violation for violation in found if violation.name not in but]
+        assert not broken, broken
