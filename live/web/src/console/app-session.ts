@@ -96,7 +96,8 @@ export class ConsoleSession {
       this.desk.value = desk;
       remember(roomId);
       await desk.open();
-      this.phase.value = "in";
+      if (this.desk.peek() === desk) this.phase.value = "in";
+      else desk.close();
     } catch (error) {
       this.closeDesk();
       this.fail("room_failed", error);

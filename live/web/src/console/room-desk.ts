@@ -28,6 +28,8 @@ type Choice = { kind: "new"; from: Sale | null } | { kind: "sale"; saleId: strin
 
 const MAX_SALES = 200;
 const MAX_MARKS = 60;
+/** Commands that take units from the shelf or give them back. */
+const MOVES_STOCK = new Set<Control>(["arm", "disarm", "abort", "add_stock", "withdraw_stock"]);
 
 export class RoomDesk {
   readonly store = new RoomStore();
@@ -60,7 +62,7 @@ export class RoomDesk {
     readonly roomId: string,
     readonly role: Role | null,
     page: RoomPage,
-    onSignedOut: () => void,
+    private readonly onSignedOut: () => void,
   ) {
     this.connection = new RoomConnection({
       getTicket: () => api.post<TicketAnswer>(this.path("/tickets"), {}, { retries: 0 }),
@@ -272,6 +274,7 @@ export class RoomDesk {
     const changed = await this.command(current, control, body, "post", `/${word}`);
     if (changed) this.tray.value = null;
     else void this.reloadSales();
+    if (MOVES_STOCK.has(control)) void this.reloadProducts();
     return changed !== null;
   }
 
@@ -293,7 +296,8 @@ export class RoomDesk {
       const { sales } = await api.get<{ sales: Sale[] }>(this.path("/sales"));
       for (const sale of sales.slice(0, MAX_SALES)) this.take(sale);
     } catch (error) {
-      if (!(error instanceof Problem) || error.status === 401) throw error;
+      if (!(error instanceof Problem)) throw error;
+      if (error.status === 401) this.onSignedOut();
     }
   }
 
