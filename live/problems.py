@@ -6,6 +6,7 @@ import json
 from http import HTTPStatus
 from typing import Any, Final
 
+import redis.exceptions
 from starlette.responses import Response
 
 from commerce.errors import (
@@ -49,6 +50,19 @@ class HttpProblem(Exception):
         self.facts = facts
 
 
+NO_ANSWER: Final = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+"""Redis is away. Other errors of it are defects of ours."""
+REFUSALS: Final = (HttpProblem, CommerceError, CommandError, *NO_ANSWER)
+"""What is answered with a problem, wherever it is raised; anything else is a crash."""
+Refusal = (
+    HttpProblem
+    | CommerceError
+    | CommandError
+    | redis.exceptions.ConnectionError
+    | redis.exceptions.TimeoutError
+)
+
+
 def answer(
     status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **facts: Any
 ) -> Response:
@@ -66,8 +80,11 @@ def answer(
     return Response(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def of_error(error: HttpProblem | CommerceError | CommandError) -> Response:
+def of_error(error: Refusal) -> Response:
     """The problem of an error that any package raised."""
+    if isinstance(error, NO_ANSWER):
+        detail = "The room does not answer right now. Try again in a moment."
+        return answer(503, "unavailable", detail, headers={"Retry-After": "1"})
     if isinstance(error, HttpProblem):
         return answer(error.status, error.code, error.detail, headers=error.headers, **error.facts)
     if isinstance(error, CommandError):

@@ -17,7 +17,6 @@ from starlette.responses import Response
 
 from commerce import idempotency, orders, sale_rows
 from commerce.clock import wall_clock_ms
-from commerce.errors import CommerceError
 from live import identity, problems, rooms
 from live.answers import Answers
 from live.identity import Caller
@@ -26,7 +25,6 @@ from live.origins import is_foreign
 from live.problems import HttpProblem
 from live.rooms import Room
 from live.wiring import Wiring
-from realtime.protocol import CommandError
 
 log = logging.getLogger("flashroom.api")
 
@@ -155,7 +153,7 @@ async def serve(endpoint: Endpoint, request: Request) -> Response:
     limits: Limits = request.app.state.limits
     try:
         return await _serve(endpoint, request, wiring, limits)
-    except (HttpProblem, CommerceError, CommandError) as error:
+    except problems.REFUSALS as error:
         return problems.of_error(error)
     except ClientDisconnect:
         return problems.answer(400, "client_gone", "The request ended before its body was complete.")
@@ -211,7 +209,7 @@ async def _run_once(endpoint: Endpoint, call: Call) -> Response:
     try:
         try:
             response = await _run(endpoint, call)
-        except (HttpProblem, CommerceError, CommandError) as error:
+        except problems.REFUSALS as error:
             response = problems.of_error(error)
         kept = response.status_code < 500 and response.status_code != 429
     finally:
