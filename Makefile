@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := .ci/requirements.lock
-WEB := live/web
 PYTEST_ARGS ?=
+# Registries behind a company's own certificate authority: believe whom the system believes.
+export UV_SYSTEM_CERTS ?= true
+export UV_NATIVE_TLS ?= true
 
 .DEFAULT_GOAL := help
 .PHONY: help run reset test test-python test-web lint format types load browser lock clean
@@ -42,7 +44,7 @@ lock: $(VENV)/.dev ## pin what the tests run with
 	@$(BIN)/uv pip compile -q --all-extras --no-header --no-annotate pyproject.toml -o $(LOCK)
 
 clean: ## remove environment, builds and caches (not data)
-	rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) live/web/node_modules live/web/dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # uv installs from the lock in seconds; it comes from the same registry as everything else.
 $(VENV)/bin/uv:

