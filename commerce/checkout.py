@@ -70,6 +70,10 @@ class Checkout:
         job = BindJob(hold, check_name(name), check_address(address), check_name(buyer_name or name)[:80])
         return (await self._groups.run(job)).order
 
+    async def aclose(self) -> None:
+        """Wait for the commit that is under way."""
+        await self._groups.aclose()
+
     async def _commit(self, jobs: list[BindJob]) -> list[Bound | BaseException]:
         """One transaction for all jobs; when another process was in the way, one transaction each."""
         answers: list[Bound | BaseException] = []
@@ -103,16 +107,16 @@ class Checkout:
         self, jobs: list[BindJob], answers: list[Bound | BaseException], sales: dict[str, Sale]
     ) -> None:
         """Tell Redis which soft holds are orders now: one call per sale."""
-        holds: dict[str, list[tuple[str, str]]] = {}
+        holds: dict[str, list[str]] = {}
         used: dict[str, dict[str, int]] = {}
         for job, answer in zip(jobs, answers, strict=True):
             if isinstance(answer, Bound):
-                holds.setdefault(job.hold.sale_id, []).append((job.hold.hold_id, job.hold.buyer_id))
+                holds.setdefault(job.hold.sale_id, []).append(job.hold.hold_id)
                 used.setdefault(job.hold.sale_id, {})[job.hold.buyer_id] = answer.used
         await asyncio.gather(
             *(
-                snapshots.tell_bound(self.hot_ledger, sales[sale_id], bound, used[sale_id])
-                for sale_id, bound in holds.items()
+                snapshots.tell_bound(self.hot_ledger, sales[sale_id], hold_ids, used[sale_id])
+                for sale_id, hold_ids in holds.items()
             )
         )
 

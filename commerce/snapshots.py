@@ -34,13 +34,12 @@ async def tell(
 
 
 async def tell_bound(
-    hot: HotLedger, sale: Sale, holds: Sequence[tuple[str, str]], bound_units: Mapping[str, int]
+    hot: HotLedger, sale: Sale, hold_ids: Sequence[str], bound_units: Mapping[str, int]
 ) -> None:
-    """Tell Redis that these soft holds (id, buyer) of a sale are orders now. Redis being down changes nothing: the orders stand."""
-    snapshot = Snapshot.of(sale)
+    """Tell Redis that these soft holds of a sale are orders now. Redis being down changes nothing: the orders stand."""
     try:
-        await hot.sync(snapshot, bound_units=bound_units, bound_holds=[hold_id for hold_id, _ in holds])
+        await hot.sync(Snapshot.of(sale), bound_units=bound_units, bound_holds=hold_ids)
     except Unavailable as error:
         logger.warning(
-            "%d bound holds of sale %s were not told to Redis: %s", len(holds), sale.sale_id, error.code
+            "%d bound holds of sale %s were not told to Redis: %s", len(hold_ids), sale.sale_id, error.code
         )
