@@ -95,6 +95,7 @@ def create_database(url: str) -> Database:
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_S,
             pool_pre_ping=True,
+            hide_parameters=True,  # an error's text must not carry a buyer's address into a log
             connect_args={"options": options, "connect_timeout": 10},
         )
         return Database(parsed, engine, engine)
@@ -112,6 +113,7 @@ def _sqlite_engine(url: URL, begin_statement: str, connections: int, pragmas: tu
         pool_size=connections,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
+        hide_parameters=True,
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
     )
 

@@ -30,6 +30,7 @@ from live.api.endpoint import Endpoint, serve
 from live.limits import Limits
 from live.openapi import document
 from live.settings import Settings
+from live.shared_reads import SharedReads
 from live.tellers import Tellers
 from live.wiring import Wiring, connected
 
@@ -96,6 +97,7 @@ def attach(app: Starlette, wiring: Wiring) -> None:
     app.state.limits = Limits(wiring.redis, enabled=wiring.settings.web_limits)
     app.state.answers = Answers(wiring.database)
     app.state.tellers = Tellers()
+    app.state.room_pages = SharedReads[bytes]()
 
 
 def _api_routes() -> list[Route]:

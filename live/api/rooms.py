@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from starlette.responses import Response
+
 from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
 from commerce.pages import MAX_PAGE
@@ -15,6 +17,7 @@ from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call
 from live.api.sales import shown_sales
 from live.projector import PRIVATE_STATES
 from live.rooms import Room
+from live.shared_reads import SharedReads
 
 SALES_SHOWN: Final = 30
 _PUBLIC_STATES: Final = tuple(state for state in STATES if state not in PRIVATE_STATES)
@@ -26,9 +29,22 @@ async def _list(call: Call) -> models.RoomList:
     return models.RoomList(rooms=[_room(room) for room in found])
 
 
-async def _page(call: Call) -> models.RoomPage:
+async def _page(call: Call) -> models.RoomPage | Response:
+    role = call.caller.role_in(call.in_room.room_id)
+    if role in READ:
+        return await _read_page(call, role)
+
+    async def read() -> bytes:
+        return (await _read_page(call, role)).model_dump_json().encode()
+
+    # A crowd that arrives at once sees the same page; what changes within the moment comes by the WebSocket.
+    shared: SharedReads[bytes] = call.request.app.state.room_pages
+    content = await shared.get((call.in_room.room_id, role), read)
+    return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+async def _read_page(call: Call, role: str | None) -> models.RoomPage:
     room = call.in_room
-    role = call.caller.role_in(room.room_id)
     async with call.wiring.database.read() as c:
         ids = await rooms.product_ids(c, room.room_id)
         products = {product.product_id: product for product in await catalogue.get_products(c, ids)}

@@ -6,6 +6,8 @@ import logging
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from live import rooms
 from live.app import SECURITY_HEADERS, create_app
@@ -122,3 +124,12 @@ def test_behind_https_browsers_are_told_to_stay_there(settings: Settings) -> Non
         "FLASHROOM_PUBLIC_WEB_URL": "https://shop.example",
     }
     assert envelope(Settings.read(public)) is True
+
+
+async def test_an_error_of_the_database_does_not_carry_what_was_written(shop: Shop) -> None:
+    with pytest.raises(SQLAlchemyError) as caught:
+        async with shop.wiring.database.begin() as c:
+            await c.execute(
+                text("INSERT INTO account (user_id) VALUES (:address)"), {"address": "1 Nanjing Road"}
+            )
+    assert "Nanjing" not in str(caught.value)
