@@ -9,7 +9,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test test-python test-web lint format types load browser lock clean
+.PHONY: help run reset test test-python test-web lint format types load bench-hub browser lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ types: $(VENV)/.dev ## mypy --strict
 
 load: $(VENV)/.dev ## locust against a running show (LOAD_ARGS='--users 200 --run-time 60s'; LOAD_UI=1 for its web page)
 	@$(BIN)/python -m loadtests.run_load $(if $(LOAD_UI),--ui) $(LOAD_ARGS)
+
+bench-hub: $(VENV)/.dev ## what a delivered message costs, beside peers (BENCH_ARGS='--full')
+	@$(BIN)/python -m loadtests.bench_hub $(BENCH_ARGS)
 
 lock: $(VENV)/.dev ## pin what the tests run with
 	@$(BIN)/uv pip compile -q --all-extras --no-header --no-annotate pyproject.toml -o $(LOCK)

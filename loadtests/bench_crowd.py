@@ -70,6 +70,7 @@ class Crowd:
         self.port = port
         self.members: dict[int, Member] = {}
         self.lost = 0
+        self.declared_jumps = 0
         self._request = request
         self._first = first
         self._is_in = is_in

@@ -14,6 +14,11 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from commerce.hold_desk import HoldDesk
+from commerce.hot_ledger import HotLedger, Snapshot
+from commerce.hot_ledger import connect_redis as connect_ledger
+from live.hub_service import commands
+from live.stock_values import publish_numbers
 from realtime.broker import Broker, connect_redis, now_ms
 from realtime.hub import Hub, HubSettings
 from realtime.pubsub import Subscription
@@ -21,6 +26,22 @@ from realtime.tickets import verify_ticket
 
 KEY = b"a key of thirty-two bytes, for benchmarks"
 CHANNEL = "bench"
+SALE = Snapshot(
+    room_id="rm_bench",
+    sale_id="sl_bench",
+    epoch=1,
+    version=1,
+    capacity=100,
+    reserved=0,
+    sold=0,
+    state="open",
+    opens_at_ms=0,
+    closes_at_ms=2**52,
+    limit_per_buyer=1,
+    hold_ms=600_000,
+    price_minor=100,
+    currency="EUR",
+)
 
 
 async def follow(redis_url: str, receive: Callable[[bytes], None]) -> Subscription:
@@ -41,9 +62,13 @@ async def follow(redis_url: str, receive: Callable[[bytes], None]) -> Subscripti
 async def hub(port: int, redis_url: str) -> None:
     """Flashroom's hub, as `flashroom hub` runs it."""
     broker = await Broker.connect(redis_url)
+    ledger = HotLedger(connect_ledger(redis_url))
+    await ledger.load(SALE)
+    desk = HoldDesk(ledger, KEY, lambda room_id, numbers: publish_numbers(broker, room_id, numbers))
     server = Hub(
         broker,
         verify_ticket=lambda token: verify_ticket(KEY, token, now_ms()),
+        commands=commands(desk),
         settings=HubSettings(
             # Quiet while bytes are compared; the limits out of the way of one machine being the whole audience.
             ping_interval_s=3600,
