@@ -314,15 +314,15 @@ oversold: list[str] = []
 
 
 def check_sums(environment: Environment, sale: dict[str, Any]) -> None:
-    """Record a sale whose three numbers do not add up to its quota, or which sold more than it had."""
+    """Record a sale whose three numbers do not add up to its quota, or which sold more than its terms offered (nobody adds stock here)."""
     stock = sale.get("stock")
     if not stock:
         return
     total = stock["available"] + stock["held"] + stock["sold"]
     if (
         total != stock["quota"]
-        or stock["sold"] > stock["quota"]
-        or min(stock["available"], stock["held"]) < 0
+        or stock["sold"] > sale["quota"]
+        or min(stock["available"], stock["held"], stock["sold"]) < 0
     ):
         oversold.append(sale["sale_id"])
 
