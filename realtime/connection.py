@@ -22,8 +22,6 @@ DISCARDED_MAX_BYTES: Final = 1024 * 1024
 class Membership(Protocol):
     """The room a connection is in, as far as a connection knows."""
 
-    likes: int
-
     def remove(self, connection: Connection) -> None: ...
 
 

@@ -9,15 +9,15 @@ import random
 import secrets
 import socket
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from realtime import handshake, protocol
+from realtime import handshake, protocol, totals
+from realtime.addresses import Addresses
 from realtime.broker import Broker, BrokerUnavailable, channel_of, now_ms
+from realtime.chat import Chat
 from realtime.connection import Connection
 from realtime.hub_room import HubRoom, Services
 from realtime.metrics import HubMetrics
@@ -32,8 +32,6 @@ __all__ = ["CommandHandler", "Hub", "HubSettings"]
 log = logging.getLogger("flashroom.hub")
 
 CommandHandler = Callable[[Viewer, dict[str, Any]], Awaitable[dict[str, Any]]]
-STAFF_ROLES: Final = frozenset({"moderator", "host", "seller", "owner"})
-LIKES_WAITING_MAX: Final = 1_000_000
 WHEEL_INTERVAL_S: Final = 0.5
 TOTALS_AT_ONCE: Final = 32
 
@@ -62,15 +60,14 @@ class Hub:
         self.hub_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._verify_ticket = verify_ticket
         self._handlers: dict[str, CommandHandler] = {
-            "comment": self._comment,
+            "comment": Chat(broker, lambda: self._subscription.connected.is_set()).comment,
             "ack": self._acknowledge,
             **(commands or {}),
         }
-        self._proxies = [ip_network(network) for network in self.settings.trusted_proxies]
         self._connections: set[Connection] = set()
         self._guests: set[Connection] = set()
         self._closing: set[Connection] = set()
-        self._addresses: Counter[str] = Counter()
+        self._addresses = Addresses(self.settings.trusted_proxies)
         self._rooms: dict[str, HubRoom] = {}
         self._room_tasks: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -163,54 +160,25 @@ class Hub:
     def opened(self, connection: Connection) -> bool:
         self._connections.add(connection)
         self._guests.add(connection)
-        self._addresses[connection.address] += 1
+        from_address = self._addresses.enter(connection.address)
         connection.transport.set_write_buffer_limits(high=self.settings.close_above_bytes * 2)
         self.metrics.opened.inc()
         # Sockets that never get as far as a close code: an allowance above the limits, then no answer at all.
         if len(self._connections) > self.settings.max_connections + 1000:
             return False
-        return self._addresses[
-            connection.address
-        ] <= 2 * self.settings.max_connections_per_address or self._is_proxy(connection.address)
+        most = 2 * self.settings.max_connections_per_address
+        return from_address <= most or self._addresses.is_proxy(connection.address)
 
     def accepted(self, connection: Connection, forwarded_for: Sequence[str]) -> None:
-        address = self._forwarded_for(connection.address, forwarded_for)
-        if address != connection.address:
-            self._leave_address(connection.address)
-            connection.address = address
-            self._addresses[address] += 1
+        self._addresses.leave(connection.address)
+        connection.address = self._addresses.of_viewer(connection.address, forwarded_for)
+        from_address = self._addresses.enter(connection.address)
         if self._draining:
             connection.close(CloseCode.DRAINING, "draining")
         elif len(self._connections) > self.settings.max_connections:
             connection.close(CloseCode.HUB_FULL, "hub full")
-        elif self._addresses[address] > self.settings.max_connections_per_address:
+        elif from_address > self.settings.max_connections_per_address:
             connection.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections from this address")
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            return any(ip_address(address) in network for network in self._proxies)
-        except ValueError:
-            return False
-
-    def _forwarded_for(self, address: str, lines: Sequence[str]) -> str:
-        """The last address that is not a proxy of ours: what comes before it in the header, anyone may have written."""
-        if not self._proxies or not self._is_proxy(address):
-            return address
-        hops = [hop.strip() for line in lines for hop in line.split(",")]
-        for hop in reversed(hops):
-            try:
-                ip_address(hop)
-            except ValueError:
-                return address
-            address = hop
-            if not self._is_proxy(hop):
-                break
-        return address
-
-    def _leave_address(self, address: str) -> None:
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
 
     def closing(self, connection: Connection) -> None:
         self._closing.add(connection)
@@ -221,7 +189,7 @@ class Hub:
         self._connections.discard(connection)
         self._guests.discard(connection)
         self._closing.discard(connection)
-        self._leave_address(connection.address)
+        self._addresses.leave(connection.address)
         self.metrics.closes.labels(reason).inc()
 
     def _leave_room(self, connection: Connection) -> None:
@@ -313,36 +281,10 @@ class Hub:
             connection.in_flight -= 1
             self._in_flight -= 1
 
-    async def _comment(self, viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
-        text = protocol.text_parameter(params, "text", 1, protocol.MAX_COMMENT_CHARACTERS)
-        comment: dict[str, Any] = {
-            "id": f"co_{random.getrandbits(64):016x}",
-            "viewer_id": viewer.viewer_id,
-            "name": viewer.name,
-            "role": viewer.role,
-            "text": text,
-            "at_ms": now_ms(),
-        }
-        if viewer.ghost:
-            comment["ghost"] = True
-        if params.get("reply_to") is not None:
-            comment["reply_to"] = protocol.text_parameter(params, "reply_to", 1, 40)
-        if not self._subscription.connected.is_set():
-            raise BrokerUnavailable
-        is_staff = viewer.role in STAFF_ROLES
-        passes = await self.broker.may_comment(
-            viewer.room_id, viewer.viewer_id, staff=is_staff, now_ms=comment["at_ms"]
-        )
-        if not is_staff and (not passes or self.broker.word_filter.finds(text)):
-            await self.broker.hold_comment(viewer.room_id, comment)
-            return {"comment_id": comment["id"], "held": True}
-        published = await self.broker.publish(viewer.room_id, events=[("comment", comment)])
-        return {"comment_id": comment["id"], "offset": published.offset}
-
     def _like(self, connection: Connection, params: dict[str, Any]) -> dict[str, Any]:
         count = protocol.integer_parameter(params, "count", 1, protocol.MAX_LIKES_PER_COMMAND)
-        assert connection.room is not None
-        connection.room.likes = min(LIKES_WAITING_MAX, connection.room.likes + count)
+        assert isinstance(connection.room, HubRoom)
+        totals.like(connection.room, count)
         return {}
 
     async def _acknowledge(self, viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
@@ -524,29 +466,8 @@ class Hub:
                 await self._drop_room(room)
                 return
             if self._subscription.connected.is_set():
-                if room.likes:
-                    await self._add_likes(room)
+                await totals.send_likes(self.broker, room)
                 if with_presence:
-                    await self._enter_presence(room)
+                    await totals.enter_presence(self.broker, room, self.hub_id)
         except (RedisError, CommandError) as error:
             log.warning("totals of room %s wait: %s", room.room_id, error)
-
-    async def _add_likes(self, room: HubRoom) -> None:
-        likes, room.likes = room.likes, 0
-        try:
-            room.likes_total = await self.broker.add_likes(room.room_id, likes, at_least=room.likes_total)
-        except (RedisError, CommandError):
-            # If Redis had counted them before it fell silent they count twice: hearts are not money.
-            room.likes = min(LIKES_WAITING_MAX, room.likes + likes)
-            raise
-
-    async def _enter_presence(self, room: HubRoom) -> None:
-        people, ghosts = room.people_and_ghosts()
-        presence = await self.broker.enter_presence(
-            room.room_id, self.hub_id, people, ghosts, peak_at_least=max(0, room.presence[1])
-        )
-        seen = (presence.count, presence.peak)
-        if seen != room.presence:
-            room.presence = seen
-            value = {"count": presence.count, "peak": presence.peak}
-            await self.broker.publish(room.room_id, values={"watching": (presence.at_ms, value)})

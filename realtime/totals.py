@@ -1,0 +1,44 @@
+"""Likes and presence of one hub, told to Redis as totals: a lost message, or a dead hub, heals by itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from realtime.broker import Broker
+from realtime.hub_room import HubRoom
+from realtime.protocol import CommandError
+
+LIKES_WAITING_MAX: Final = 1_000_000
+
+
+def like(room: HubRoom, count: int) -> None:
+    """Collect likes until the next `send_likes`."""
+    room.likes = min(LIKES_WAITING_MAX, room.likes + count)
+
+
+async def send_likes(broker: Broker, room: HubRoom) -> None:
+    """Raises RedisError or CommandError, and then keeps them for the next time."""
+    likes, room.likes = room.likes, 0
+    if not likes:
+        return
+    try:
+        room.likes_total = await broker.add_likes(room.room_id, likes, at_least=room.likes_total)
+    except (RedisError, CommandError):
+        # If Redis had counted them before it fell silent they count twice: hearts are not money.
+        like(room, likes)
+        raise
+
+
+async def enter_presence(broker: Broker, room: HubRoom, hub_id: str) -> None:
+    """Enter this hub's viewers, and publish the room's total if it has changed. Raises RedisError, CommandError."""
+    people, ghosts = room.people_and_ghosts()
+    presence = await broker.enter_presence(
+        room.room_id, hub_id, people, ghosts, peak_at_least=max(0, room.presence[1])
+    )
+    seen = (presence.count, presence.peak)
+    if seen != room.presence:
+        room.presence = seen
+        value = {"count": presence.count, "peak": presence.peak}
+        await broker.publish(room.room_id, values={"watching": (presence.at_ms, value)})
