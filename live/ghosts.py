@@ -11,6 +11,7 @@ import logging
 import random
 import uuid
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -53,6 +54,7 @@ CARDS: Final[tuple[tuple[tuple[str, ...], int], ...]] = (
 """Cards that a shopper tries one after the other, and how often out of 100."""
 LETS_EXPIRE: Final = 0.08
 CHANGES_MIND: Final = 0.05
+WAITS_IN_LINE: Final = 0.6
 ADDRESSES: Final = (
     {"line1": "88 Xihu Road", "city": "Hangzhou", "postcode": "310000", "country": "CN"},
     {"line1": "12 Rua das Flores", "city": "Lisbon", "postcode": "1200-195", "country": "PT"},
@@ -152,6 +154,7 @@ class Audience:
         hub_url = f"{self._settings.local_web_url.replace('http', 'ws', 1).rsplit(':', 1)[0]}:{self._settings.hub_port}/v1"
         client = RoomClient(hub_url, lambda: self._ticket(ghost))
         client.on_value = self._take_value
+        client.on_personal = partial(self._take_personal, ghost)
         try:
             await client.__aenter__()
             ghost.client = client
@@ -275,7 +278,7 @@ class Audience:
         await self._shop(ghost, sale_id)
 
     async def _shop(self, ghost: Ghost, sale_id: str) -> None:
-        """Tap Buy, then do what people do with a hold: pay, dither, change their mind, or forget it."""
+        """Tap Buy; when all units are held, perhaps stand in line."""
         if self._sales.get(sale_id, {}).get("state") != "open":
             return
         decision = await self._command(
@@ -283,21 +286,35 @@ class Audience:
         )
         if decision is None:
             return
-        if decision["decision"] != "granted":
+        if decision["decision"] == "granted":
+            await self._use(ghost, decision)
+        elif decision["decision"] == "refused":
             if self._chance.random() < 0.3:
                 words = ghost_words.ALL_HELD if decision["reason"] == "all_held" else ghost_words.SOLD_OUT
                 await self._say(ghost, words)
-            return
+            if decision["reason"] == "all_held" and self._chance.random() < WAITS_IN_LINE:
+                await self._command(
+                    ghost, "waitlist_join", request_id=uuid.uuid4().hex, sale_id=sale_id, quantity=1
+                )
+
+    def _take_personal(self, ghost: Ghost, type_: str, data: dict[str, Any]) -> None:
+        """A lot that was drawn, or a unit that came back to the head of the line."""
+        is_hold = type_ in ("hold_granted", "hold_promoted") and data.get("token")
+        if is_hold and data["expires_at_ms"] > wall_clock_ms():  # an old one may be told again on coming back
+            self._own(self._use(ghost, data))
+
+    async def _use(self, ghost: Ghost, hold: Mapping[str, Any]) -> None:
+        """Do what people do with a hold: pay, change their mind, or forget it."""
         if self._chance.random() < 0.15:
             await self._say(ghost, ghost_words.HELD)
         if self._chance.random() < LETS_EXPIRE:
             return
         await asyncio.sleep(self._chance.uniform(2, 9))
         if self._chance.random() < CHANGES_MIND:
-            await self._command(ghost, "release", hold_id=decision["hold_id"], sale_id=sale_id)
+            await self._command(ghost, "release", hold_id=hold["hold_id"], sale_id=hold["sale_id"])
             return
         try:
-            await self._check_out(ghost, str(decision["token"]))
+            await self._check_out(ghost, str(hold["token"]))
         except httpx.HTTPError as error:
             log.debug("%s gave up: %s", ghost.name, error)
 
