@@ -64,7 +64,7 @@ function BagState({ product, sale }: { product: Product; sale: SaleValue | null 
       {isRunning && <span class="badge badge-good">{w("on_sale")}</span>}
       {sale?.state === "armed" && <span class="badge">{w("up_next")}</span>}
       {kind.value !== "buy" && kind.value !== "no_sale" && kind.value !== "opens_in" && kind.value !== "soon" && kind.value !== "offline" && (
-        <span class="badge">{w(`buy_${kind.value}`, { time: "" })}</span>
+        <span class="badge">{kind.value === "in_line" ? w("things_places") : w(`buy_${kind.value}`, { time: "" })}</span>
       )}
       {isRunning && stock && <StockBar stock={stock} legend={false} thin />}
     </span>

@@ -17,7 +17,7 @@ export function BuyButton({ sale }: { sale: SaleValue | null }) {
     () =>
       computed(() => {
         const state = session.buyStateOf(sale);
-        return JSON.stringify([state.kind, state.isEnabled, label(session, state), line(session, sale, state)]);
+        return JSON.stringify([state.kind, state.isEnabled, label(session, sale, state), line(session, sale, state)]);
       }),
     [session, sale],
   );
@@ -44,6 +44,16 @@ export function BuyButton({ sale }: { sale: SaleValue | null }) {
           {why}
         </p>
       )}
+      {kind === "in_line" && sale && (
+        <button
+          type="button"
+          class="button button-quiet buy-leave"
+          data-testid="leave-line"
+          onClick={() => void session.things.leaveLine(sale.sale_id).catch(() => undefined)}
+        >
+          {w("leave_line")}
+        </button>
+      )}
     </div>
   );
 }
@@ -52,9 +62,10 @@ function isBuyable(state: BuyState): boolean {
   return state.kind === "buy" || state.kind === "buy_more";
 }
 
-function label(session: RoomSession, state: BuyState): string {
+function label(session: RoomSession, sale: SaleValue | null, state: BuyState): string {
   const time = state.untilMs === null ? "" : formatRemaining(state.untilMs - session.store.serverNow());
-  return w(`buy_${state.kind}`, { time });
+  const place = (sale && session.things.places.value.get(sale.sale_id)) ?? 0;
+  return w(`buy_${state.kind}`, { time, place });
 }
 
 function line(session: RoomSession, sale: SaleValue | null, state: BuyState): string | null {
@@ -65,9 +76,14 @@ function line(session: RoomSession, sale: SaleValue | null, state: BuyState): st
   if (state.kind === "checking") return session.isAnswerLate(sale.sale_id) ? w("line_checking_long") : null;
   if (state.kind === "held" || state.kind === "paying" || state.kind === "confirming" || state.kind === "bought") return null;
   // What the sale does now is the better reason, once it no longer takes taps.
-  const refusal = state.kind === "paused" || state.kind === "soon" || state.kind === "opens_in" ? null : session.lastRefusal(sale.sale_id);
+  const refusal = state.kind === "paused" || state.kind === "in_line" || state.kind === "soon" || state.kind === "opens_in" ? null : session.lastRefusal(sale.sale_id);
   if (refusal) return isBuyable(state) && session.wasOutOfStock(sale.sale_id) ? w("line_came_back") : refusal;
   const stock = session.store.stock.value.get(sale.sale_id);
+  if (state.kind === "in_line") {
+    return stock?.next_hold_ends_at_ms
+      ? w("line_in_line", { time: formatTime(stock.next_hold_ends_at_ms, language.value) })
+      : w("line_in_line_plain");
+  }
   switch (state.kind) {
     case "all_held":
       return stock?.next_hold_ends_at_ms

@@ -15,6 +15,7 @@ export type BuyKind =
   | "confirming"
   | "bought"
   | "all_held"
+  | "in_line"
   | "limit_reached"
   | "sold_out"
   | "paused"
@@ -30,6 +31,8 @@ export interface BuyInput {
   /** My hold on this sale that is not paid yet: its own expiry, or its order's deadline. */
   heldUntilMs: number | null;
   payment: "paying" | "confirming" | null;
+  /** My place in the wait list. */
+  place: number | null;
   unitsHeld: number;
   unitsBought: number;
 }
@@ -78,6 +81,7 @@ function openState(input: BuyInput, sale: SaleValue): BuyState {
   const mine = input.unitsHeld + input.unitsBought;
   if (mine >= sale.limit_per_buyer) return state(input.unitsBought > 0 ? "bought" : "limit_reached", false);
   const stock = input.stock;
+  if (input.place !== null) return state("in_line", false);
   // The clock passing `closes_at_ms` changes nothing here: "ended" is the server's word, and a tap gets its answer.
   if (!stock || stock.available > 0) return state(input.unitsBought > 0 ? "buy_more" : "buy", true);
   if (stock.held > 0) return state("all_held", true);

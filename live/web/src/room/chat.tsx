@@ -199,7 +199,7 @@ export function Composer({ id, children }: { id: string; children?: preact.Compo
       }),
     [store, things, slowUntilMs],
   );
-  const isStaff = session.viewer.value?.role !== undefined && session.viewer.value.role !== "viewer";
+  const isStaff = (session.viewer.value?.role ?? "viewer") !== "viewer";
   const isMuted = wait.value !== "" && !/^\d+$/.test(wait.value);
   const isOff = store.chat.value.off && !isStaff;
   const isDisabled = isMuted || isOff || !session.isLive.value;

@@ -91,6 +91,7 @@ function AttemptRow({ attempt }: { attempt: Attempt }) {
       </div>
       {decision?.decision === "refused" && <p>{explainRefusal(decision, lang)}</p>}
       {decision?.decision === "pending" && <p>{w("window_pending", { time: formatTime(decision.decided_at_ms, lang) })}</p>}
+      {decision?.decision === "waiting" && <p>{w("buy_in_line", { place: decision.place })}</p>}
       {attempt.error && <p>{explainError(attempt.error, attempt.retry_after_ms)}</p>}
     </li>
   );

@@ -105,6 +105,18 @@ describe("a tap on Buy", () => {
     expect(JSON.stringify([...storage.values()])).not.toContain("secret-token");
   });
 
+  it("into a full sale gets a place, and the unit when it comes back", async () => {
+    const { things, store } = make();
+    command.mockResolvedValue({ decision: "waiting", reason: "joined", place: 2, ahead: 1, sale_id: "sl_1", seq: 9, epoch: 1 });
+    await things.joinLine("sl_1", 1);
+    expect(command.mock.calls[0]?.[0]).toBe("waitlist_join");
+    store.personal("waitlist", { sale_id: "sl_1", place: 1 });
+    expect(things.places.value.get("sl_1")).toBe(1);
+    store.personal("hold_promoted", hold);
+    expect([things.places.value.size, things.holds.value.has("hd_1")]).toEqual([0, true]);
+    expect(things.attempts.value.map((a) => a.decision?.decision)).toEqual(["granted"]);
+  });
+
   it("whose answer comes later as a personal message is settled by it", async () => {
     const { things, store } = make();
     command.mockResolvedValue({ decision: "pending", reason: "window", decided_at_ms: 5 });

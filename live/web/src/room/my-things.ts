@@ -47,6 +47,8 @@ export class MyThings {
   readonly holds = signal<ReadonlyMap<string, Granted>>(new Map());
   readonly orders = signal<ReadonlyMap<string, Order>>(new Map());
   readonly attempts: ReadonlySignal<readonly Attempt[]>;
+  /** My places in wait lists, by sale. */
+  readonly places = signal<ReadonlyMap<string, number>>(new Map());
   readonly asking = signal<ReadonlySet<string>>(new Set());
   /** By hold id: what the payment of that hold is doing. */
   readonly payments = signal<ReadonlyMap<string, "paying" | "confirming">>(new Map());
@@ -103,7 +105,21 @@ export class MyThings {
   }
 
   /** One tap on Buy: one request id, sent again with the same id if the connection breaks before the answer. */
-  async hold(saleId: string, quantity: number): Promise<Attempt> {
+  hold(saleId: string, quantity: number): Promise<Attempt> {
+    return this.ask("hold", saleId, quantity);
+  }
+
+  /** Ask for the next unit that comes back. Gives a unit at once when there is one. */
+  joinLine(saleId: string, quantity: number): Promise<Attempt> {
+    return this.ask("waitlist_join", saleId, quantity);
+  }
+
+  async leaveLine(saleId: string): Promise<void> {
+    await this.connection.command("waitlist_leave", { sale_id: saleId });
+    this.setPlace(saleId, null);
+  }
+
+  private async ask(command: "hold" | "waitlist_join", saleId: string, quantity: number): Promise<Attempt> {
     const attempt: Attempt = {
       request_id: newId("rq"),
       sale_id: saleId,
@@ -116,7 +132,7 @@ export class MyThings {
     this.attemptList.put(attempt);
     try {
       const reply = await this.connection.command(
-        "hold",
+        command,
         { request_id: attempt.request_id, sale_id: saleId, quantity },
         { persist: true, timeoutMs: HOLD_ANSWER_MS },
       );
@@ -287,6 +303,7 @@ export class MyThings {
       const orders = new Map(mine.orders.map((order) => [order.order_id, order]));
       const bound = new Set(mine.orders.map((order) => order.hold_id));
       this.orders.value = orders;
+      if (mine.places) this.places.value = new Map(mine.places.map((p) => [p.sale_id, p.place]));
       this.holds.value = new Map(
         mine.holds.filter((hold) => !bound.has(hold.hold_id)).map((hold) => [hold.hold_id, hold]),
       );
@@ -324,6 +341,11 @@ export class MyThings {
         void this.refresh();
         break;
       }
+      case "waitlist": {
+        const { sale_id, place } = data as { sale_id: string; place: number };
+        this.setPlace(sale_id, place);
+        break;
+      }
       case "muted":
         this.mutedUntilMs.value = (data as { until_ms: number }).until_ms;
         break;
@@ -334,14 +356,18 @@ export class MyThings {
     const done = { ...attempt, decision };
     batch(() => {
       this.attemptList.put(done);
+      if (decision.decision === "waiting") this.setPlace(attempt.sale_id, decision.place);
       if (decision.decision === "granted" && !this.orderOfHold(decision.hold_id)) this.putHold(decision);
     });
     return done;
   }
 
   private decidedLater(decision: Granted | Refused): void {
+    if (decision.sale_id) this.setPlace(decision.sale_id, null);
     const waiting = this.attempts.value.find(
-      (a) => a.sale_id === decision.sale_id && (a.decision === null || a.decision.decision === "pending"),
+      (a) =>
+        a.sale_id === decision.sale_id &&
+        (a.decision === null || a.decision.decision === "pending" || a.decision.decision === "waiting"),
     );
     if (waiting) this.decided(waiting, decision);
     else if (decision.decision === "granted" && !this.orderOfHold(decision.hold_id)) this.putHold(decision);
@@ -363,6 +389,14 @@ export class MyThings {
   private putOrder(order: Order): void {
     this.changes++;
     this.orders.value = new Map(this.orders.value).set(order.order_id, order);
+  }
+
+  private setPlace(saleId: string, place: number | null): void {
+    this.changes++;
+    const places = new Map(this.places.value);
+    if (place === null) places.delete(saleId);
+    else places.set(saleId, place);
+    this.places.value = places;
   }
 
   private setPayment(holdId: string, state: "paying" | "confirming" | null): void {

@@ -130,6 +130,7 @@ export class RoomSession {
       isAsking: sale ? this.things.asking.value.has(sale.sale_id) : false,
       heldUntilMs: open ? open.untilMs : null,
       payment: (open && this.things.payments.value.get(open.holdId)) ?? null,
+      place: (sale && this.things.places.value.get(sale.sale_id)) ?? null,
       unitsHeld: units.held,
       unitsBought: units.bought,
     });
@@ -168,11 +169,15 @@ export class RoomSession {
       this.panel.value = { kind: "checkout", holdId: open.holdId };
       return;
     }
-    const attempt = await this.things.hold(sale.sale_id, this.quantityOf(sale.sale_id));
+    const quantity = this.quantityOf(sale.sale_id);
+    const attempt =
+      state.kind === "all_held" ? await this.things.joinLine(sale.sale_id, quantity) : await this.things.hold(sale.sale_id, quantity);
     if (attempt.decision?.decision === "granted") {
       this.setQuantity(sale.sale_id, 1);
       this.panel.value = { kind: "checkout", holdId: attempt.decision.hold_id };
       announce(`${w("hold_clock")} ${formatRemaining(attempt.decision.expires_at_ms - this.store.serverNow())}`, "assertive");
+    } else if (attempt.decision?.decision === "waiting") {
+      announce(w("buy_in_line", { place: attempt.decision.place }), "assertive");
     } else {
       announce(this.lastRefusal(sale.sale_id) ?? w("buy_checking"), "assertive");
     }

@@ -49,7 +49,7 @@ export function StatusStrip() {
           </span>
         )}
         <ConnectionDot />
-        {store.mode.value.hearts !== "full" && <span class="pill pill-small">{w("mode_reduced")}</span>}
+        {store.mode.value.hearts !== "full" && <span class="pill pill-small">{w(store.mode.value.chat === "paused" ? "mode_paused" : "mode_reduced")}</span>}
         {Math.abs(offsetMs) > CLOCK_SHOWN_MS && store.isJoined.value && (
           <span class="pill pill-small">{w("clock_off", { n: (Math.abs(offsetMs) / 1000).toFixed(1) })}</span>
         )}

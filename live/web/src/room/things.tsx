@@ -45,12 +45,22 @@ export function Things() {
       })),
   ];
   const closed = orders.filter((order) => order.state !== "placed");
-  if (!open.length && !closed.length) return <p class="empty">{w("things_empty")}</p>;
+  const places = [...things.places.value].filter(([saleId]) => store.sales.value.has(saleId));
+  if (!open.length && !closed.length && !places.length) return <p class="empty">{w("things_empty")}</p>;
   return (
     <div class="things">
       {open.length > 0 && <h3 class="list-head">{w("things_holds")}</h3>}
       {open.map((thing) => (
         <OpenRow key={thing.holdId} thing={thing} />
+      ))}
+      {places.length > 0 && <h3 class="list-head">{w("things_places")}</h3>}
+      {places.map(([saleId, place]) => (
+        <div key={saleId} class="thing" data-testid="my-place">
+          <div class="thing-text">
+            <b>{localised(session.product(store.sales.value.get(saleId)?.product_id)?.title)}</b>
+          </div>
+          <span class="badge badge-warn num">{w("buy_in_line", { place })}</span>
+        </div>
       ))}
       {closed.length > 0 && <h3 class="list-head">{w("things_orders")}</h3>}
       {closed.map((order) => (

@@ -164,6 +164,7 @@ export interface Granted {
 export type RefusalReason =
   | "all_held"
   | "sold_out"
+  | "not_enough"
   | "limit_reached"
   | "not_open"
   | "paused"
@@ -182,6 +183,18 @@ export interface Refused {
   after_last_unit_ms?: number;
   next_hold_ends_at_ms?: number | null;
   opens_at_ms?: number | null;
+  available?: number;
+}
+
+/** A place in the wait list. */
+export interface WaitingDecision {
+  decision: "waiting";
+  reason: "joined";
+  place: number;
+  ahead: number;
+  sale_id: string;
+  seq: number;
+  epoch: number;
 }
 
 export interface PendingDecision {
@@ -190,7 +203,7 @@ export interface PendingDecision {
   decided_at_ms: number;
 }
 
-export type Decision = Granted | Refused | PendingDecision;
+export type Decision = Granted | Refused | WaitingDecision | PendingDecision;
 
 // --- personal -----------------------------------------------------------------------------------------------------
 
@@ -273,7 +286,7 @@ export interface RoomPage {
 export interface ViewerIdentity {
   viewer_id: string;
   name: string;
-  role?: Role;
+  role?: Role | null;
   ghost?: boolean;
 }
 
@@ -325,6 +338,7 @@ export interface Order {
 export interface Mine {
   holds: Granted[];
   orders: Order[];
+  places?: { sale_id: string; place: number }[];
 }
 
 export interface PaymentAnswer {
