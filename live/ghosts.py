@@ -36,7 +36,9 @@ BETWEEN_ACTS_S: Final = 70.0
 SHARE_OF_SALE: Final = 0.65
 RUSH_SHARE: Final = 0.35
 RUSH_S: Final = 4.0
-LATER_S: Final = 45.0
+TRICKLE_S: Final = 30.0
+STRAGGLE_S: Final = 30.0
+SHARE_OF_STRAGGLERS: Final = 0.5
 MAX_SHOPPERS: Final = 200
 RETRY_S: Final = 5.0
 CHINESE_SHARE: Final = 0.65
@@ -244,14 +246,19 @@ class Audience:
             self._own(self._say_later(self._chance.uniform(0.3, within_s), ghost, words, facts))
 
     def _send_shoppers(self, sale: Mapping[str, Any]) -> None:
-        """A rush at the opening, then a trickle; together they want less than the quota, so that people find units too."""
-        present = self._present()
-        wanted = max(1, int(sale["quota"] * SHARE_OF_SALE))
-        for ghost in self._chance.sample(present, min(wanted, len(present))):
+        """A rush at the opening and a trickle that together want less than the quota, so that people find units too; then
+        stragglers who want more than is left, so that a long sale sells out and a line forms."""
+        present = self._chance.sample(self._present(), len(self._present()))
+        early = max(1, round(sale["quota"] * SHARE_OF_SALE))
+        late = round(sale["quota"] * SHARE_OF_STRAGGLERS)
+        for ghost in present[:early]:
             if self._chance.random() < RUSH_SHARE:
                 delay_s = min(RUSH_S, self._chance.lognormvariate(0.1, 0.6))
             else:
-                delay_s = RUSH_S + self._chance.uniform(0, LATER_S)
+                delay_s = RUSH_S + self._chance.uniform(0, TRICKLE_S)
+            self._own(self._shop_later(delay_s, ghost, sale["sale_id"]))
+        for ghost in present[early : early + late]:
+            delay_s = STRAGGLE_S + self._chance.uniform(0, TRICKLE_S)
             self._own(self._shop_later(delay_s, ghost, sale["sale_id"]))
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:

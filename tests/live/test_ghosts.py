@@ -45,7 +45,7 @@ class Client:
 @pytest.fixture
 def audience(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Audience:
     monkeypatch.setattr("live.ghosts.RUSH_S", 0.01)
-    monkeypatch.setattr("live.ghosts.LATER_S", 0.01)
+    monkeypatch.setattr("live.ghosts.TRICKLE_S", 0.01)
     made = Audience(settings, httpx.AsyncClient(), "rm_demo", random.Random(7))
     for number in range(60):
         made._ghosts.append(made._new_ghost(number))
@@ -92,7 +92,10 @@ def test_a_ghost_is_marked_in_its_cookie_and_no_two_share_a_name(
         assert len(guest.name) <= identity.MAX_NAME_CHARACTERS
 
 
-async def test_ghosts_want_less_than_a_sale_has(audience: Audience) -> None:
+async def test_until_the_stragglers_come_ghosts_want_less_than_a_sale_has(
+    audience: Audience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.ghosts.SHARE_OF_STRAGGLERS", 0)
     clients = present(audience)
     for state in ("armed", "countdown", "open"):
         audience._take_value("sale:sl_1", {**SALE, "state": state})
@@ -100,6 +103,17 @@ async def test_ghosts_want_less_than_a_sale_has(audience: Audience) -> None:
     taps = [params for client in clients for name, params in client.sent if name == "hold"]
     assert 1 <= len(taps) < SALE["quota"]
     assert all(params["sale_id"] == "sl_1" for params in taps)
+
+
+async def test_stragglers_make_a_long_sale_sell_out(
+    audience: Audience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.ghosts.STRAGGLE_S", 0.01)
+    clients = present(audience)
+    for state in ("countdown", "open"):
+        audience._take_value("sale:sl_1", {**SALE, "state": state})
+    await asyncio.gather(*audience._shopping)
+    assert sum(name == "hold" for client in clients for name, _ in client.sent) > SALE["quota"]
 
 
 async def test_a_sale_that_was_open_when_a_ghost_came_starts_no_second_rush(audience: Audience) -> None:
