@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from realtime.broker import Broker, now_ms
+from realtime.broker import Broker, MissedPersonal, StoredRoom, now_ms
 from realtime.hub import HubSettings
 from realtime.tickets import Viewer, sign_ticket
 from tests.realtime.hubs import KEY, running_hub, ticket, watching, wire
@@ -254,3 +254,47 @@ async def test_a_connection_joins_once(redis_url: str, room_id: str) -> None:
         reply = await viewer.ask(2, "join", {"ticket": ticket(room_id)})
         assert reply[3]["code"] == "already_joined"
         assert (await viewer.ask(3, "ping", {}))[2]
+
+
+@pytest.mark.parametrize("kept", [5000, 0], ids=["kept meanwhile", "too much to keep"])
+async def test_what_is_published_while_a_room_is_read_is_not_lost(
+    redis_url: str, broker: Broker, room_id: str, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without presence: its messages would reveal the gap, and heal it.
+    async with running_hub(redis_url, HubSettings(early_messages_max=kept, likes_interval_s=1000)) as hub:
+        load, in_between = hub.broker.load, ["a", "b"]
+
+        async def load_and_be_overtaken(room: str) -> StoredRoom:
+            stored = await load(room)
+            while in_between:
+                await broker.publish(
+                    room, events=[comment(in_between.pop(0))], values={"likes": (9, {"total": 9})}
+                )
+            return stored
+
+        monkeypatch.setattr(hub.broker, "load", load_and_be_overtaken)
+        async with watching(hub.url, room_id) as viewer:
+            await wait_until(lambda: viewer.texts == ["a", "b"])
+            assert viewer.client.values["likes"] == (9, {"total": 9})
+
+
+async def test_a_personal_message_that_comes_by_two_ways_is_written_once(
+    redis_url: str, broker: Broker, room_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_hub(redis_url) as hub, watching(hub.url, room_id, "gu_b"):
+        first = await broker.publish_personal(room_id, "gu_a", "order", {"n": 1})
+        personal_after, numbers = hub.broker.personal_after, [first]
+
+        async def publish_then_read(room: str, viewer_id: str, offset: int | None) -> MissedPersonal:
+            numbers.append(await broker.publish_personal(room, viewer_id, "order", {"n": 2}))
+            head = hub.hub._rooms[room].personal_head
+            await wait_until(lambda: head(viewer_id) == numbers[-1], what="the hub to hear of it")
+            return await personal_after(room, viewer_id, offset)
+
+        monkeypatch.setattr(hub.broker, "personal_after", publish_then_read)
+        async with wire(hub.url) as viewer:
+            await viewer.join(ticket(room_id, "gu_a"))
+            received = [(await viewer.receive())[1] for _ in range(2)]
+            await viewer.send(9, "ping", {})
+            assert (await viewer.receive())[:2] == [2, 9], "nothing more came before the answer"
+            assert received == numbers
