@@ -37,7 +37,7 @@ export function ViewerCard({ product, sale, stock, as }: Props) {
       isAsking: false,
       heldUntilMs: null,
       payment: null,
-    place: null,
+      place: null,
       unitsHeld: 0,
       unitsBought: 0,
     });
