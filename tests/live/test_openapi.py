@@ -7,13 +7,18 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from commerce.clock import wall_clock_ms
+from commerce.hold_tokens import HoldToken, sign
 from live.api import ENDPOINTS
 from live.openapi import document
+from live.settings import Settings
 from loadtests.show import Show
+from tests.live.conftest import ADDRESS
 
 CHECKS = ",".join(
     (
@@ -43,15 +48,15 @@ def test_operation_ids_are_unique() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(tmp_path: Path) -> None:
-    """A real web process, called as the owner of the room, with ids that exist so that the logic behind is reached."""
+    """A real web process, called as the host of the room, with a sale and a paid order that exist, so that the logic behind is reached."""
     with Show(tmp_path / "show", roles=("web",), environment={"FLASHROOM_RATE_LIMITS": "off"}) as show:
-        token, sale_id = _prepare(show)
+        token, sale_id, order_id = _prepare(show)
         config = tmp_path / "schemathesis.toml"
-        config.write_text(
-            f'[parameters]\n"path.room_id" = "rm_demo"\n"path.sale_id" = "{sale_id}"\n"path.provider" = "sandbox"\n'
-        )
+        known = {"room_id": "rm_demo", "sale_id": sale_id, "order_id": order_id, "provider": "sandbox"}
+        lines = [f'"path.{name}" = "{value}"' for name, value in known.items()]
+        config.write_text("\n".join(["[parameters]", *lines, ""]))
         done = subprocess.run(
             [
                 *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(config)),
@@ -63,7 +68,7 @@ def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(tmp_path:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=240,
             check=False,
         )
         tail = show.log_path("web").read_text()[-2000:]
@@ -71,16 +76,48 @@ def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(tmp_path:
     assert "Tested:" in done.stdout
 
 
-def _prepare(show: Show) -> tuple[str, str]:
+def _prepare(show: Show) -> tuple[str, str, str]:
+    """The host's session token, a running sale and a paid order in it."""
     email, password = show.host_sign_in()
-    with httpx.Client(base_url=show.web_url) as client:
-        credentials = {"email": email, "password": password}
-        client.post("/api/sessions", json=credentials, headers=_key()).raise_for_status()
-        product = client.get("/api/rooms/rm_demo").json()["products"][0]["variants"][0]
-        body = {"variant_id": product["variant_id"], "price_minor": 100, "quota": 5}
-        sale = client.post("/api/rooms/rm_demo/sales", json=body, headers=_key()).json()
-        return client.cookies["flashroom_session"], sale["sale_id"]
+    with httpx.Client(base_url=show.web_url) as host:
+
+        def post(path: str, body: dict[str, Any]) -> Any:
+            answer = host.post(path, json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+            assert answer.is_success, answer.text
+            return answer.json()
+
+        user_id = post("/api/sessions", {"email": email, "password": password})["user"]["user_id"]
+        product = host.get("/api/rooms/rm_demo").json()["products"][0]["variants"][0]
+        terms = {"variant_id": product["variant_id"], "price_minor": 100, "quota": 5, "countdown_ms": 0}
+        sale = post("/api/rooms/rm_demo/sales", {**terms, "duration_ms": 3_600_000})
+        for action in ("arm", "fire"):
+            sale = post(f"/api/sales/{sale['sale_id']}/{action}", {})
+        order = post(
+            "/api/orders",
+            {"hold_token": _hold(show, sale, user_id), "name": "Ann", "address": ADDRESS},
+        )
+        paid = post(
+            f"/api/orders/{order['order_id']}/payments", {"method": "card", "card_number": "4242424242424242"}
+        )
+        assert paid["order"]["state"] == "paid"
+        return host.cookies["flashroom_session"], sale["sale_id"], order["order_id"]
 
 
-def _key() -> dict[str, str]:
-    return {"Idempotency-Key": uuid.uuid4().hex}
+def _hold(show: Show, sale: dict[str, Any], buyer_id: str) -> str:
+    """What the hub, which does not run here, would have granted."""
+    now_ms = wall_clock_ms()
+    hold = HoldToken(
+        hold_id=f"hd_{uuid.uuid4().hex}",
+        sale_id=sale["sale_id"],
+        room_id="rm_demo",
+        epoch=1,
+        seq=1,
+        buyer_id=buyer_id,
+        quantity=1,
+        price_minor=sale["price_minor"],
+        currency=sale["currency"],
+        granted_at_ms=now_ms,
+        expires_at_ms=now_ms + 120_000,
+        ghost=False,
+    )
+    return sign(Settings.read(show.environment).key("hold token"), hold)
