@@ -262,14 +262,15 @@ async def test_what_is_published_while_a_room_is_read_is_not_lost(
 ) -> None:
     # Without presence: its messages would reveal the gap, and heal it.
     async with running_hub(redis_url, HubSettings(early_messages_max=kept, likes_interval_s=1000)) as hub:
-        load, in_between = hub.broker.load, ["a", "b"]
+        load, in_between = hub.broker.load, [[comment("a"), comment("b")]]
 
-        async def load_and_be_overtaken(room: str) -> StoredRoom:
-            stored = await load(room)
-            while in_between:
-                await broker.publish(
-                    room, events=[comment(in_between.pop(0))], values={"likes": (9, {"total": 9})}
-                )
+        async def load_and_be_overtaken(room_id: str) -> StoredRoom:
+            stored = await load(room_id)
+            if in_between:
+                values = {"likes": (9, {"total": 9})}
+                await broker.publish(room_id, events=in_between.pop(), values=values)
+                room = hub.hub._rooms[room_id]
+                await wait_until(lambda: room._early or room._early_lost, what="the hub to hear of it")
             return stored
 
         monkeypatch.setattr(hub.broker, "load", load_and_be_overtaken)
