@@ -84,8 +84,8 @@ function LastOrder() {
           quantity: tick.quantity,
           product: localised(session.product(tick.product_id)?.title),
         })}
-        {tick.ghost && ` · ${shared.t("ghost")}`}
       </span>
+      {tick.ghost && <em>{shared.t("ghost")}</em>}
     </p>
   );
 }

@@ -38,6 +38,12 @@ export function EventBanner() {
           <p>{w("plane_chat")}</p>
         </div>
       )}
+      {store.media.value?.publishing && session.video.value === "reconnecting" && (
+        <div class="banner banner-warn" data-testid="video-banner">
+          <OfflineIcon size={20} />
+          <p>{w("plane_video")}</p>
+        </div>
+      )}
       <SaleOrNews />
     </>
   );

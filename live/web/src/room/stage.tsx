@@ -1,3 +1,5 @@
+import { useEffect, useState } from "preact/hooks";
+import { LiveVideo } from "./live-video";
 import { useSession } from "./context";
 import { BoltIcon } from "../shared/icons";
 import { Picture } from "./picture";
@@ -7,6 +9,12 @@ import { shared } from "../shared/words";
 export function Stage() {
   const session = useSession();
   const product = session.pinned.value;
+  const isOnAir = session.store.media.value?.publishing ?? false;
+  // Once begun it stays: a host who drops out for a moment comes back into the same session.
+  const [hasVideo, setVideo] = useState(isOnAir);
+  useEffect(() => {
+    if (isOnAir) setVideo(true);
+  }, [isOnAir]);
   const isRehearsal = session.store.room.value?.rehearsal ?? false;
   return (
     <div class="stage" aria-hidden="true">
@@ -24,6 +32,7 @@ export function Stage() {
           <BoltIcon size={96} class="stage-bolt" />
         )}
       </div>
+      {hasVideo && <LiveVideo onState={(state) => (session.video.value = state)} />}
       <div class="stage-shade" />
       {isRehearsal && (
         <div class="watermark">
