@@ -120,9 +120,10 @@ class Worker:
             waiting = select(outbox_table.c.outbox_id).where(outbox_table.c.sent_at_ms.is_(None)).limit(1)
             if (await c.execute(waiting)).first() is None:
                 return 0
-        return await outbox.relay(
-            self._show.database, self._show.projector.deliver, LIMIT, clock_ms=self._clock_ms
-        )
+        projector = self._show.projector
+        sent = await outbox.relay(self._show.database, projector.deliver, LIMIT, clock_ms=self._clock_ms)
+        await projector.publish_moved()
+        return sent
 
     async def sweep(self) -> int:
         """Free soft holds past their grace, serve wait lists, draw lots, and tell the buyers."""

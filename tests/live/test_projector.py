@@ -33,7 +33,9 @@ async def published(shop: Shop) -> AsyncIterator[list[list[Any]]]:
 
 
 async def relay(shop: Shop) -> int:
-    return await outbox.relay(shop.wiring.database, shop.wiring.projector.deliver, owner=uuid.uuid4().hex)
+    sent = await outbox.relay(shop.wiring.database, shop.wiring.projector.deliver, owner=uuid.uuid4().hex)
+    await shop.wiring.projector.publish_moved()
+    return sent
 
 
 async def events_of(shop: Shop) -> list[tuple[str, dict[str, Any]]]:
@@ -115,6 +117,25 @@ async def test_a_paid_order_is_a_masked_ticker_line_a_personal_message_and_a_cou
     values = await shop.wiring.broker.values(shop.room_id)
     assert values["orders"][1] == {"placed": 1, "paid": 1}
     assert values[f"stock:{sale['sale_id']}"][1]["sold"] == 1
+
+
+async def test_orders_that_arrive_together_move_a_rooms_values_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = await shop.open_sale(await shop.staff("host"))
+    for _ in range(2):
+        await buy(shop, sale["sale_id"])
+    counted: list[str] = []
+    count = shop.wiring.projector._order_values
+
+    async def counting(self: object, room_id: str) -> Any:
+        counted.append(room_id)
+        return await count(room_id)
+
+    monkeypatch.setattr("live.projector.Projector._order_values", counting)
+    assert await relay(shop) >= 4
+    assert counted == [shop.room_id]
+    assert (await shop.wiring.broker.values(shop.room_id))["orders"][1] == {"placed": 2, "paid": 2}
 
 
 async def test_an_event_delivered_twice_is_seen_once(shop: Shop) -> None:
