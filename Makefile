@@ -58,12 +58,12 @@ $(VENV)/bin/uv:
 
 $(VENV)/.run: pyproject.toml $(LOCK) | $(VENV)/bin/uv
 	@echo "flashroom: installing Python packages"
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install -q -c $(LOCK) -e .
+	@UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install -q -c $(LOCK) -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(LOCK) | $(VENV)/bin/uv
 	@echo "flashroom: installing Python packages, with those for tests"
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install -q -c $(LOCK) -e '.[dev]'
+	@UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install -q -c $(LOCK) -e '.[dev]'
 	@touch $@ $(VENV)/.run
 
 # The browser tests need a Chromium. As root on Debian we can fetch it; elsewhere we say what to do.
