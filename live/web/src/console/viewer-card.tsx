@@ -63,7 +63,7 @@ export function ViewerCard({ product, sale, stock, as }: Props) {
           <span class="card-price num">
             <b class={sale ? "is-sale" : ""}>{formatMoney(sale ? sale.price_minor : lowest, product.currency, lang)}</b>
             {sale && off > 0 && <s>{formatMoney(sale.list_price_minor, sale.currency, lang)}</s>}
-            {off > 0 && <em>{w("percent_off", { n: off })}</em>}
+            {off > 0 && !button.ends && <em>{w("percent_off", { n: off })}</em>}
           </span>
         </div>
         {button.ends && (

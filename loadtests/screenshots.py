@@ -1,0 +1,183 @@
+"""`make screenshots`: both pages of a real show with a ghost audience, phone and desktop, English and Chinese, into screenshots/.
+
+`--readme` also makes the picture of the README: the room on a phone beside the console.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import shutil
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from loadtests.show import Show
+
+FOLDER = Path("screenshots")
+README_PICTURE = Path(".github/show.png")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+PHONE, DESKTOP = (390, 844), (1440, 900)
+GHOSTS = 30
+
+
+class Desk:
+    """The demo host over HTTP."""
+
+    def __init__(self, show: Show) -> None:
+        self.http = httpx.Client(base_url=show.web_url, timeout=20)
+        email, password = show.host_sign_in()
+        self.call("POST", "/api/sessions", {"email": email, "password": password})
+
+    def call(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        answer = self.http.request(method, path, json=body, headers=headers)
+        answer.raise_for_status()
+        made: dict[str, Any] = answer.json() if answer.content else {}
+        return made
+
+    def fire(self, product: int, **terms: Any) -> str:
+        """Pin a product and run a sale on its first variant; gives the sale's id."""
+        chosen = self.http.get("/api/rooms/rm_demo").json()["products"][product]
+        variant = chosen["variants"][0]
+        self.call("PUT", "/api/rooms/rm_demo/pin", {"product_id": chosen["product_id"]})
+        sale = self.call(
+            "POST",
+            "/api/rooms/rm_demo/sales",
+            {
+                "variant_id": variant["variant_id"],
+                "price_minor": variant["price_minor"] * 6 // 10,
+                "quota": 24,
+                "countdown_ms": 3000,
+                "duration_ms": 300_000,
+                **terms,
+            },
+        )
+        for action in ("arm", "fire"):
+            self.call("POST", f"/api/sales/{sale['sale_id']}/{action}", {})
+        sale_id: str = sale["sale_id"]
+        return sale_id
+
+
+def new_page(browser: Browser, size: tuple[int, int], locale: str, scale: int = 1) -> Page:
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, locale=locale, device_scale_factor=scale
+    )
+    context.set_default_timeout(20_000)
+    return context.new_page()
+
+
+def open_room(browser: Browser, show: Show, size: tuple[int, int], locale: str, scale: int = 1) -> Page:
+    page = new_page(browser, size, locale, scale)
+    page.goto(f"{show.web_url}/r/rm_demo")
+    page.get_by_test_id("nickname").fill("小林" if locale.startswith("zh") else "Robin")
+    page.get_by_test_id("join").click()
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+    return page
+
+
+def open_console(browser: Browser, show: Show, size: tuple[int, int], locale: str) -> Page:
+    page = new_page(browser, size, locale)
+    email, password = show.host_sign_in()
+    page.goto(f"{show.web_url}/console")
+    page.locator("input[name=email]").fill(email)
+    page.locator("input[name=password]").fill(password)
+    page.locator("input[name=password]").press("Enter")
+    expect(page.get_by_test_id("desk")).to_be_visible()
+    return page
+
+
+def shoot(page: Page, name: str) -> bytes:
+    path = FOLDER / f"{name}.png"
+    picture = page.screenshot(path=path)
+    print(path)
+    return picture
+
+
+def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
+    """Every state we look at; gives the two pictures for the README (room on a phone, console)."""
+    desk = Desk(show)
+    door = new_page(browser, PHONE, "en-GB")
+    door.goto(f"{show.web_url}/r/rm_demo")
+    expect(door.get_by_test_id("nickname")).to_be_visible()
+    shoot(door, "room-door-phone-en")
+    pages = {
+        (where, locale): open_room(browser, show, size, locale)
+        for where, size in (("phone", PHONE), ("desktop", DESKTOP))
+        for locale in ("en-GB", "zh-CN")
+    }
+    sharp = open_room(browser, show, PHONE, "en-GB", scale=2)
+    consoles = {locale: open_console(browser, show, DESKTOP, locale) for locale in ("en-GB", "zh-CN")}
+    remote = open_console(browser, show, PHONE, "en-GB")
+    sale_id = desk.fire(0)
+    for page in (*pages.values(), sharp):
+        expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "buy")
+    wait_for_holds(desk, sale_id)
+    readme_room = shoot(sharp, "room-open-phone-en-sharp")
+    for (where, locale), page in pages.items():
+        shoot(page, f"room-open-{where}-{locale[:2]}")
+    readme_console = b""
+    for locale, console in consoles.items():
+        picture = shoot(console, f"console-open-desktop-{locale[:2]}")
+        readme_console = readme_console or picture
+    shoot(remote, "console-open-phone-en")
+    phone = pages[("phone", "en-GB")]
+    phone.get_by_test_id("buy").click()
+    expect(phone.get_by_test_id("checkout")).to_be_visible()
+    shoot(phone, "room-checkout-phone-en")
+    desk.call("POST", f"/api/sales/{sale_id}/end", {"reason": "host"})
+    watcher = pages[("phone", "zh-CN")]
+    expect(watcher.get_by_test_id("buy")).not_to_have_attribute("data-state", "buy")
+    shoot(watcher, "room-ended-phone-zh")
+    return readme_room, readme_console
+
+
+def wait_for_holds(desk: Desk, sale_id: str) -> None:
+    """Until ghosts have bought some and hold some, so that all three numbers show."""
+    for _ in range(120):
+        stock = desk.http.get(f"/api/sales/{sale_id}").json()["stock"]
+        if stock["sold"] >= 4 and stock["held"] >= 2:
+            return
+        time.sleep(0.25)
+    print("the ghosts bought little this time")
+
+
+def compose(browser: Browser, room: bytes, console: bytes) -> None:
+    """The README's picture: both pages side by side."""
+    page = new_page(browser, (1740, 860), "en-GB")
+    shown = [base64.b64encode(picture).decode() for picture in (room, console)]
+    page.set_content(
+        "<body style='margin:0;background:#e9e6ef;display:flex;gap:28px;padding:30px;box-sizing:border-box;height:860px'>"
+        f"<img style='height:800px;flex:none;border-radius:28px;box-shadow:0 8px 40px #0004' src='data:image/png;base64,{shown[0]}'>"
+        f"<img style='height:800px;flex:none;border-radius:12px;box-shadow:0 8px 40px #0004' src='data:image/png;base64,{shown[1]}'>"
+    )
+    README_PICTURE.parent.mkdir(exist_ok=True)
+    page.screenshot(path=README_PICTURE)
+    print(README_PICTURE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make screenshots", description="Screenshots of both pages")
+    parser.add_argument("--readme", action="store_true", help=f"also write {README_PICTURE}")
+    options = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    roles = ("web", "hub", "worker", "ghosts")
+    with (
+        Show(Path(tempfile.mkdtemp(prefix="flashroom-")), roles=roles, ghosts=GHOSTS) as show,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        room, console = take(show, browser)
+        if options.readme:
+            compose(browser, room, console)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
