@@ -6,25 +6,27 @@ changing any byte breaks every later hash. Buyers appear under a name of this sa
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.database import Database
+from commerce.errors import NotFound, OutOfState
 from commerce.hot_ledger import GRACE_MS, HotLedger, LogEntry, Place, SoftHold
-from commerce.lots import public_buyer, salt_of
-from commerce.sale_rules import Sale
+from commerce.log_chain import SEGMENT, Receipt, first_hash, merkle_path, merkle_root, next_hash
+from commerce.log_verification import FORMAT, canonical, footer_sum
+from commerce.lots import public_buyer, salt_of, seed_of
+from commerce.sale_rules import Sale, published_terms
 from commerce.schema import allocation_entry, hold
 from commerce.schema import sale as sale_table
 
-GENESIS: Final = "flashroom allocation log 1"
 MAX_ENDED: Final = 20_000
+EXPORT_PAGE: Final = 5_000
 
 
 def public_line(salt: str, position: int, entry: LogEntry) -> str:
@@ -47,16 +49,7 @@ def public_line(salt: str, position: int, entry: LogEntry) -> str:
         line["arrived_at_ms"] = entry.arrived_at_ms
     if entry.ghost:
         line["ghost"] = True
-    return json.dumps(line, sort_keys=True, separators=(",", ":"))
-
-
-def first_hash(sale_id: str) -> str:
-    return hashlib.sha256(f"{GENESIS}\n{sale_id}\n".encode()).hexdigest()
-
-
-def next_hash(previous: str, line: str) -> str:
-    """The chain: SHA-256 over the previous hash, a line feed, and the line."""
-    return hashlib.sha256(f"{previous}\n{line}".encode()).hexdigest()
+    return canonical(line)
 
 
 async def head(c: AsyncConnection, sale_id: str) -> tuple[int, str]:
@@ -209,3 +202,75 @@ async def count(c: AsyncConnection, sale_id: str) -> int:
     """How many lines of a sale are in SQL."""
     query = select(func.count()).where(allocation_entry.c.sale_id == sale_id)
     return int((await c.execute(query)).scalar_one())
+
+
+async def root(c: AsyncConnection, sale_id: str) -> str | None:
+    """What is published of a log that is complete; None of an empty one."""
+    leaves = await _checkpoints(c, sale_id)
+    return merkle_root(leaves) if leaves else None
+
+
+async def _checkpoints(c: AsyncConnection, sale_id: str) -> list[str]:
+    last, _ = await head(c, sale_id)
+    columns = allocation_entry.c
+    chosen = or_(columns.seq % SEGMENT == 0, columns.seq == last)
+    query = select(columns.hash).where(columns.sale_id == sale_id, chosen).order_by(columns.seq)
+    return list((await c.execute(query)).scalars())
+
+
+async def export(database: Database, sale: Sale) -> AsyncIterator[str]:
+    """The lines of a published sale's log, as `log_verification` reads them; its entries are read in pages.
+
+    Raises OutOfState("not_published"): before, the seed is nobody's business.
+    """
+    if sale.state != "published":
+        raise OutOfState("not_published", "the log is exported once the sale is published", state=sale.state)
+    header = canonical(
+        {
+            "format": FORMAT,
+            "terms": published_terms(sale),
+            "terms_hash": sale.terms_hash,
+            "opened_at_ms": sale.opened_at_ms,
+        }
+    )
+    yield header
+    count = 0
+    columns = allocation_entry.c
+    while True:
+        query = select(columns.hash, columns.entry).where(
+            columns.sale_id == sale.sale_id, columns.seq > count
+        )
+        async with database.read() as c:
+            page = (await c.execute(query.order_by(columns.seq).limit(EXPORT_PAGE))).all()
+        for row in page:
+            yield f"{row.hash} {row.entry}"
+        count += len(page)
+        if len(page) < EXPORT_PAGE:
+            break
+    seed = seed_of(sale.seed)
+    total = footer_sum(header, sale.log_root, count, seed)
+    yield canonical({"entries": count, "root": sale.log_root, "seed": seed, "sum": total})
+
+
+async def receipt(c: AsyncConnection, sale_id: str, hold_id: str) -> Receipt:
+    """The proof of the newest line about a hold of a published sale. Raises NotFound("unknown_entry")."""
+    columns = allocation_entry.c
+    mine = select(func.max(columns.seq)).where(columns.sale_id == sale_id, columns.hold_id == hold_id)
+    position = (await c.execute(mine)).scalar()
+    if position is None:
+        raise NotFound("unknown_entry", "the log has no entry of this hold", hold_id=hold_id)
+    index = (position - 1) // SEGMENT
+    first = index * SEGMENT + 1
+    segment = select(columns.seq, columns.entry, columns.hash).where(
+        columns.sale_id == sale_id, columns.seq >= first - 1, columns.seq < first + SEGMENT
+    )
+    rows = (await c.execute(segment.order_by(columns.seq))).all()
+    before = first_hash(sale_id) if first == 1 else rows[0].hash
+    return Receipt(
+        sale_id=sale_id,
+        position=position,
+        first_position=first,
+        before=before,
+        lines=tuple(row.entry for row in rows if row.seq >= first),
+        path=tuple(merkle_path(await _checkpoints(c, sale_id), index)),
+    )

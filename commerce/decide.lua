@@ -73,6 +73,10 @@ local function enter_window(hold_id, buyer_id, quantity, ghost)
   return answer
 end
 
+-- Once everything has ended (or nothing has begun) an attempt is answered, but no longer part of the log: its end stands.
+local unlogged = not (sale.state == 'armed' or sale.state == 'countdown' or sale.state == 'open' or sale.state == 'paused'
+  or sale.state == 'draining')
+
 local answers, in_batch = {}, {}
 for i, request in ipairs(requests) do
   local hold_id, buyer_id, quantity, ghost = request[1], request[2], request[3], request[4]
@@ -89,7 +93,9 @@ for i, request in ipairs(requests) do
     if not reason and not in_window and available() < quantity then
       reason = available() > 0 and 'not_enough' or sale.sold >= sale.capacity and 'sold_out' or 'all_held'
     end
-    if request[5] and (reason == 'all_held' or reason == 'sold_out') then
+    if unlogged then
+      answer = {decision = 'refused', reason = reason}
+    elseif request[5] and (reason == 'all_held' or reason == 'sold_out') then
       answer = wait(hold_id, buyer_id, quantity, ghost)
     elseif reason then
       answer = decided(refuse(reason), hold_id, buyer_id, type(quantity) == 'number' and quantity or 0, ghost)

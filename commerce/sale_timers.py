@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import sale_rows, snapshots, stock
+from commerce import allocation_log, sale_rows, snapshots, stock
 from commerce.database import Database
-from commerce.errors import CommerceError
+from commerce.errors import CommerceError, Unavailable
 from commerce.hot_ledger import HotLedger, StockNumbers
 from commerce.sale_rules import Sale, due_action
-from commerce.schema import allocation_entry
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ async def _advance(database: Database, hot: HotLedger, sale: Sale, now_ms: int) 
         action = due_action(sale, now_ms, _soft_holds(sale, numbers))
         if action is None:
             break
-        if action == "publish" and not await _log_is_complete(hot, sale, numbers):
+        if action == "publish" and not await _is_quiet(hot, sale):
             break
         async with database.begin() as c:
             await _take(c, sale, action, now_ms)
@@ -71,7 +69,7 @@ async def _take(c: AsyncConnection, sale: Sale, action: str, now_ms: int) -> Non
     elif action == "sold_out":
         values = {"closed_at_ms": now_ms, "state_reason": "sold_out"}
     elif action == "publish":
-        values = {"log_root": await _log_root(c, sale.sale_id)}
+        values = {"log_root": await allocation_log.root(c, sale.sale_id)}
     await sale_rows.change(c, sale, action, now_ms, **values)
     if action == "settle":
         await _return_leftover(c, sale, now_ms)
@@ -94,14 +92,18 @@ async def _return_leftover(c: AsyncConnection, sale: Sale, now_ms: int) -> None:
         )
 
 
-async def _log_is_complete(hot: HotLedger, sale: Sale, numbers: StockNumbers | None) -> bool:
-    """Whether every entry that Redis has is in SQL; a Redis that has forgotten the sale has nothing more to bring."""
-    return numbers is None or await hot.log_is_empty(sale.room_id, sale.sale_id)
+async def _is_quiet(hot: HotLedger, sale: Sale) -> bool:
+    """Whether Redis has nothing more to bring: holds that were never bought are swept, and every line of the log is in SQL.
 
-
-async def _log_root(c: AsyncConnection, sale_id: str) -> str | None:
-    query = select(allocation_entry.c.hash).where(allocation_entry.c.sale_id == sale_id)
-    root: str | None = (
-        await c.execute(query.order_by(allocation_entry.c.seq.desc()).limit(1))
-    ).scalar_one_or_none()
-    return root
+    A Redis that has forgotten the sale is quiet too; one that does not answer is not.
+    """
+    try:
+        numbers = await hot.numbers(sale.room_id, sale.sale_id)
+        current = numbers if numbers is not None and numbers.epoch == sale.epoch else None
+        if current is not None and (current.soft or current.waiting or current.undrawn):
+            return False
+        if current is not None and current.version < sale.version:
+            return False  # it may still log: it does not know that the sale is settled
+        return await hot.log_is_empty(sale.room_id, sale.sale_id)
+    except Unavailable:
+        return False

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from commerce import allocation_log
+from commerce import allocation_log, log_chain
 from commerce.hot_ledger import HoldRequest
 from commerce.lots import public_buyer, salt_of
 from commerce.sale_rules import Sale
@@ -53,9 +53,9 @@ async def test_each_hash_covers_the_line_and_all_before_it(world: World) -> None
     await persist(world, sale)
     await tap(world, sale, "cai")
     await persist(world, sale)
-    chain = allocation_log.first_hash(sale.sale_id)
+    chain = log_chain.first_hash(sale.sale_id)
     for line, hash_ in await lines(world, sale):
-        chain = allocation_log.next_hash(chain, line)
+        chain = log_chain.next_hash(chain, line)
         assert chain == hash_
     async with world.database.read() as c:
         assert await allocation_log.head(c, sale.sale_id) == (3, chain)

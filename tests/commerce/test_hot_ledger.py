@@ -59,6 +59,15 @@ async def test_only_an_open_sale_grants(sale: HotSale, changes: dict[str, Any], 
     assert await sale.three() == (2, 0, 0)
 
 
+@pytest.mark.parametrize("state", ["ready", "settled", "published"])
+async def test_an_attempt_after_the_end_is_answered_and_no_longer_logged(sale: HotSale, state: str) -> None:
+    await sale.open(state=state)
+    refused = await sale.tap("ana", wait=True)
+    assert (refused.decision, refused.seq) == ("refused", None)
+    assert (await sale.numbers()).seq == 0
+    assert await sale.ledger.log_is_empty(*sale.key)
+
+
 async def test_the_servers_clock_opens_and_closes_a_sale_whatever_the_worker_does(sale: HotSale) -> None:
     opens_at_ms = sale.started_ms + 50_000
     await sale.open(state="countdown", opens_at_ms=opens_at_ms, closes_at_ms=opens_at_ms + 60_000)
