@@ -70,12 +70,16 @@ async def reconcile(
         known_run_id = await _known_run_id(c)
     restarted = known_run_id is not None and known_run_id != run_id
     done = []
-    for room_id, sale_id in await active_sales(database):
+    for room_id, sale_id in await active_sales(database, (*OCCUPYING, "settled")):
         numbers, rebuilt = await reconcile_sale(
             database, hot_ledger, room_id, sale_id, clock_ms, restarted=restarted
         )
         if numbers is not None:
             done.append(Reconciled(room_id, sale_id, numbers, rebuilt))
+    if restarted:
+        # What Redis has of finished sales may be older than their end. They need nothing of it.
+        for room_id, sale_id in await _finished(database, clock_ms(), 0):
+            await hot_ledger.drop(room_id, sale_id)
     if known_run_id != run_id:
         await _remember_run_id(database, run_id, clock_ms())
     return done
@@ -217,17 +221,7 @@ async def persist_logs(database: Database, hot_ledger: HotLedger) -> int:
 
 async def drop_finished(database: Database, hot_ledger: HotLedger, now_ms: int) -> int:
     """Forget sales in Redis an hour after they were published; gives how many were still there."""
-    query = (
-        select(sale.c.room_id, sale.c.sale_id)
-        .where(
-            sale.c.state == "published",
-            sale.c.closed_at_ms < now_ms - DROP_AFTER_MS,
-            sale.c.closed_at_ms > now_ms - DROP_UNTIL_MS,
-        )
-        .limit(MAX_SALES)
-    )
-    async with database.read() as c:
-        finished = [(row.room_id, row.sale_id) for row in await c.execute(query)]
+    finished = await _finished(database, now_ms, DROP_AFTER_MS)
     dropped = 0
     for room_id, sale_id in finished:
         if await hot_ledger.numbers(room_id, sale_id) is not None:
@@ -235,6 +229,21 @@ async def drop_finished(database: Database, hot_ledger: HotLedger, now_ms: int) 
             await hot_ledger.drop(room_id, sale_id)
             dropped += 1
     return dropped
+
+
+async def _finished(database: Database, now_ms: int, since_ms: int) -> list[tuple[str, str]]:
+    """(room id, sale id) of sales that were published and closed at least `since_ms` ago, of the last day."""
+    query = (
+        select(sale.c.room_id, sale.c.sale_id)
+        .where(
+            sale.c.state == "published",
+            sale.c.closed_at_ms <= now_ms - since_ms,
+            sale.c.closed_at_ms > now_ms - DROP_UNTIL_MS,
+        )
+        .limit(MAX_SALES)
+    )
+    async with database.read() as c:
+        return [(row.room_id, row.sale_id) for row in await c.execute(query)]
 
 
 async def _known_run_id(c: AsyncConnection) -> str | None:
