@@ -21,7 +21,7 @@ from commerce.schema import outbox
 
 logger = logging.getLogger(__name__)
 
-LEASE_MS: Final = 15_000
+LEASE_MS: Final = 6_000
 KEEP_SENT_MS: Final = 7 * 86_400_000
 
 

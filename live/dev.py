@@ -20,9 +20,12 @@ from live.show_manager import ShowManager
 
 ROOT: Final = Path(__file__).parent.parent
 READY_WITHIN_S: Final = 60.0
+SPARE_WITHIN_S: Final = 10.0
 PROBE_TIMEOUT_S: Final = 1.0
 WITHOUT_TABLES: Final = ("redis", "hub", "media")
 """These start while the tables are still being made; the others need them."""
+SPARE: Final = ("media", "ghosts")
+"""The show goes on without these: planes fail apart (DESIGN.md section 1)."""
 LATER: Final = ("ghosts",)
 """These come when the show is on, so that nobody waits for them."""
 
@@ -153,6 +156,13 @@ def wait_until_ready(settings: Settings, manager: ShowManager, stop: _Stop, name
         for name in [name for name in waiting if checks[name]()]:
             waiting.remove(name)
             say(f"{name} is ready")
+        if (
+            waiting
+            and not set(waiting) - set(SPARE)
+            and time.monotonic() > until_s - READY_WITHIN_S + SPARE_WITHIN_S
+        ):
+            say(f"going on without {', '.join(waiting)} for now")
+            return True
         if waiting and time.monotonic() > until_s:
             tails = "\n".join(f"  {name}: {manager.log_path(name)}\n{manager.tail(name)}" for name in waiting)
             raise CannotStart(f"Not ready within {READY_WITHIN_S:.0f} s: {', '.join(waiting)}.\n{tails}")
@@ -160,7 +170,7 @@ def wait_until_ready(settings: Settings, manager: ShowManager, stop: _Stop, name
 
 
 def _give_up_when_hopeless(manager: ShowManager) -> None:
-    name = manager.hopeless()
+    name = manager.hopeless(SPARE)
     if name is not None:
         raise CannotStart(
             f"{name} does not stay alive, so the show was stopped. Its log: {manager.log_path(name)}\n{manager.tail(name)}"

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,9 +107,10 @@ class ShowManager(Manager):  # type: ignore[misc]  # honcho has no types
                 self._processes[message.name].pop("pid", None)
                 self._tell_death(message.name, message.data["returncode"])
 
-    def hopeless(self) -> str | None:
-        """The name of a process that does not stay alive, or None."""
-        return next((name for name, process in self._watched.items() if process.is_hopeless), None)
+    def hopeless(self, spare: Container[str] = ()) -> str | None:
+        """The name of a process that does not stay alive, or None; those in `spare` are left out."""
+        watched = ((name, process) for name, process in self._watched.items() if name not in spare)
+        return next((name for name, process in watched if process.is_hopeless), None)
 
     def tail(self, name: str) -> str:
         """The last lines a process wrote, for a person."""

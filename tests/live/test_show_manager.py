@@ -84,6 +84,7 @@ def test_what_can_not_stay_alive_is_given_up_on(
     monkeypatch.setattr("live.show_manager.RESTART_MAX_S", 0.01)
     start(manager, "web", "import sys; print('no port for me'); sys.exit(1)", tmp_path)
     until(manager, lambda: manager.hopeless() == "web")
+    assert manager.hopeless(spare=("web",)) is None
     assert "no port for me" in manager.tail("web")
 
 
