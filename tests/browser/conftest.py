@@ -33,8 +33,9 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One Chromium per file. Not per session: while it lives, its event loop keeps async tests of this process from running."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     assert executable, "no Chromium on PATH: run `make browser`"
     with sync_playwright() as playwright:
