@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from live import logs, processes
@@ -60,12 +61,20 @@ def parser() -> argparse.ArgumentParser:
     roles = built.add_subparsers(dest="role", metavar="ROLE", required=True)
     for name, role in ROLES.items():
         roles.add_parser(name, help=role.help, description=role.help)
+    help_verify = "check an exported allocation log offline"
+    verify = roles.add_parser("verify", help=help_verify, description=help_verify)
+    verify.add_argument("file", type=Path, help="the file from /api/sales/SALE/log")
     return built
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one role; gives the exit code. What a person can put right is said in plain words, without a traceback."""
-    name = parser().parse_args(arguments).role
+    parsed = parser().parse_args(arguments)
+    name = parsed.role
+    if name == "verify":
+        from live import verify
+
+        return verify.run(parsed.file)
     role = ROLES[name]
     logs.set_up(name, level=logging.WARNING if name in ("dev", "doctor") else None)
     try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from commerce.errors import Invalid, Unavailable
+from starlette.responses import Response, StreamingResponse
+
+from commerce import allocation_log
+from commerce.errors import Invalid, OutOfState, Unavailable
 from commerce.sale_rules import OCCUPYING, NewSale, Problem, Sale
 from commerce.sales import SaleDesk
 from live import audit, console
@@ -69,6 +72,24 @@ async def _get(call: Call) -> models.SaleShown:
     if sale.state in PRIVATE_STATES and call.caller.role_in(sale.room_id) not in READ:
         raise HttpProblem(404, "unknown_sale", "There is no such sale.")
     return await shown(call.wiring, sale)
+
+
+async def _log(call: Call) -> Response:
+    """The whole log of a published sale, line by line; who wants it needs no account: it is public."""
+    sale = await call.wiring.sale_desk.get(call.parameter("sale_id"))
+    lines = allocation_log.export(call.wiring.database, sale)
+    try:
+        first = await anext(lines)  # refused before the first line is still a problem, not half a file
+    except OutOfState as error:
+        raise HttpProblem(404, error.code, "This sale's log is public once the sale is published.") from None
+
+    async def rest() -> AsyncIterator[str]:
+        yield f"{first}\n"
+        async for line in lines:
+            yield f"{line}\n"
+
+    headers = {"Content-Disposition": f'attachment; filename="log-{sale.sale_id}.txt"'}
+    return StreamingResponse(rest(), media_type="text/plain", headers=headers)
 
 
 async def _edit(call: Call) -> models.SaleShown:
@@ -181,6 +202,14 @@ ENDPOINTS = (
         tag="sales",
         handler=_get,
         answer=models.SaleShown,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/sales/{sale_id}/log",
+        summary="A published sale's allocation log, for `flashroom verify`: every attempt, chained, with seed and root",
+        tag="sales",
+        handler=_log,
+        media_type="text/plain",
     ),
     Endpoint(
         method="PATCH",
