@@ -59,7 +59,10 @@ def install(say: Say, web: Path = WEB) -> dict[str, str]:
 
 
 def main(scripts: list[str]) -> int:
-    """`python -m live.pages_build types test build`: run npm scripts of the pages, their output as it comes; for the Makefile."""
+    """`python -m live.pages_build types test build`: run npm scripts of the pages, their output as it comes; for the Makefile.
+
+    `build` is `build_if_needed`, so that a show started beside the tests does not build the pages under a browser's feet.
+    """
 
     def say(text: str) -> None:
         sys.stderr.write(f"flashroom: {text}\n")
@@ -71,6 +74,13 @@ def main(scripts: list[str]) -> int:
         return 1
     npm = shutil.which("npm", path=environment["PATH"]) or "npm"
     for script in scripts:
+        if script == "build":
+            try:
+                build_if_needed(say)
+            except CannotStart as error:
+                say(str(error))
+                return 1
+            continue
         code = subprocess.run(
             [npm, "run", "--silent", script], cwd=WEB, env=environment, check=False
         ).returncode

@@ -338,7 +338,8 @@ async def test_a_comment_under_review_or_with_a_listed_word_waits_for_approval(
         await broker.set_chat_rules(room_id, ChatRules(review=True))
         also_held = await viewer.client.command("comment", text="fine")
         assert also_held["held"] is True
-        assert [c["text"] for c in await broker.held_comments(room_id)][1:] == ["fine"]
+        held_texts = {c["text"] for c in await broker.held_comments(room_id)}
+        assert held_texts == {"这是假 货吗 ѕcam? sc\u200bam!", "fine"}
         await broker.settle_held_comment(room_id, also_held["comment_id"], approve=True)
         await wait_until(lambda: viewer.texts == ["fine"])
 
