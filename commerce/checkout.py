@@ -133,7 +133,7 @@ class Checkout:
             raise refused or sold_out_late()
         row = hold_row(hold, now_ms)
         insert_hold = upsert.insert_into(c, hold_table).values(row)
-        if not await upsert.wrote(c, insert_hold.on_conflict_do_nothing(index_elements=["hold_id"])):
+        if not await upsert.wrote(c, insert_hold.on_conflict_do_nothing()):
             # Another process has bound this hold at this very moment; the primary key made us wait for it.
             order = await orders.find_by_hold(c, hold.hold_id)
             assert order is not None

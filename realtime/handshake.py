@@ -103,7 +103,8 @@ def _careful(head: bytes, origins: Sequence[str] | None, plain_answer: PlainAnsw
         subprotocols=[Subprotocol(SUBPROTOCOL_MSGPACK), Subprotocol(SUBPROTOCOL_JSON)],
         logger=_log,
     )
-    server.receive_data(head)
+    # Nothing behind the first empty line: frames that come early would be parsed before we have answered.
+    server.receive_data(head.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
     requests = [event for event in server.events_received() if isinstance(event, Request)]
     if not requests:
         return Handshake(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", accepted=False)

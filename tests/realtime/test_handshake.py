@@ -134,6 +134,12 @@ def test_no_bytes_crash_a_handshake(data: bytes) -> None:
     assert answer.response.startswith(b"HTTP/1.1 ")
 
 
+def test_a_broken_frame_behind_a_refused_request_is_not_looked_at() -> None:
+    answer = handshake.answer(head({"Sec-WebSocket-Key": None}) + b"\xff" * 40, ORIGINS, plain)
+    assert not answer.accepted
+    assert answer.response.startswith(b"HTTP/1.1 4")
+
+
 def test_the_websockets_client_accepts_our_answer() -> None:
     client = ClientProtocol(
         parse_uri("ws://shop.example/v1"),
