@@ -167,6 +167,15 @@ async def test_a_message_lost_on_the_way_is_read_from_the_stream(tmp_path: Path,
             assert viewer.client.jumps == 0
 
 
+async def publish_until_taken(broker: Broker, room_id: str, text: str) -> None:
+    """As a caller does: a pooled connection from before the restart fails once, and the key keeps a repeat from being said twice."""
+    for _ in range(100):
+        with contextlib.suppress(BrokerUnavailable):
+            await broker.publish(room_id, events=[comment(text)], once=f"said:{room_id}:{text}")
+            return
+    raise AssertionError("nobody took it")
+
+
 async def test_viewers_of_many_rooms_all_come_through_a_restart(tmp_path: Path) -> None:
     rooms = [f"rm_{n}" for n in range(80)]
     with running_redis(tmp_path) as server:
@@ -177,7 +186,7 @@ async def test_viewers_of_many_rooms_all_come_through_a_restart(tmp_path: Path) 
             await wait_until(lambda: not is_connected(hub))
             server.start()
             await wait_until(lambda: all(v.client.mode["chat"] == "full" for v in viewers))
-            await asyncio.gather(*(hub.broker.publish(room, events=[comment("on")]) for room in rooms))
+            await asyncio.gather(*(publish_until_taken(hub.broker, room, "on") for room in rooms))
             await wait_until(lambda: all(v.texts == ["on"] for v in viewers))
             for visit in visits:
                 await visit.__aexit__(None, None, None)
