@@ -83,11 +83,12 @@ async def persist(database: Database, hot_ledger: HotLedger, room_id: str, sale_
 
 
 async def _append(c: AsyncConnection, sale_id: str, entries: Sequence[LogEntry]) -> int:
+    # The head before what is known: lines that another worker commits in between are then known, or meet ours at the same position.
+    position, chain = await head(c, sale_id)
     known = await _known(c, sale_id, entries)
     salt = salt_of(
         (await c.execute(select(sale_table.c.seed).where(sale_table.c.sale_id == sale_id))).scalar_one()
     )
-    position, chain = await head(c, sale_id)
     rows = []
     for entry in entries:
         name = (entry.epoch, entry.seq, entry.hold_id)
