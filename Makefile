@@ -40,7 +40,7 @@ types: $(VENV)/.dev ## mypy --strict
 load: $(VENV)/.dev ## locust against a running show (LOAD_ARGS='--users 200 --run-time 60s'; LOAD_UI=1 for its web page)
 	@$(BIN)/python -m loadtests.run_load $(if $(LOAD_UI),--ui) $(LOAD_ARGS)
 
-bench-hub: $(VENV)/.dev ## what a delivered message costs, beside peers (BENCH_ARGS='--full')
+bench-hub: $(VENV)/.dev ## what a delivered message costs, beside Nchan and other peers (BENCH_ARGS='--full')
 	@$(BIN)/python -m loadtests.bench_hub $(BENCH_ARGS)
 
 bench-video: $(VENV)/.dev ## what a video viewer costs: forwarding beside decode-and-encode

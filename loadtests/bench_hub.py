@@ -11,31 +11,40 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import resource
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgpack
 
+from loadtests import nchan
 from loadtests.bench_crowd import Crowd, client_frame, handshake
 from loadtests.bench_servers import KEY, SERVERS
+from loadtests.bench_tools import (
+    CORES,
+    cpu_s,
+    free_port,
+    quantiles_ms,
+    resident_bytes,
+    running,
+    running_redis,
+    table,
+)
 from realtime.broker import now_ms
 from realtime.tickets import Viewer, sign_ticket
 
 SAMPLED = 10
+FILES_NEEDED = 10_500
 PINGS_BYTES = 8
 """A ping is two bytes; not everyone gets one in a run. A lost tick is a hundred."""
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+STAMP = re.compile(rb"\d{10}\.\d{6}")
 PEERS = [name for name in SERVERS if name != "hub"]
 
 
@@ -47,13 +56,19 @@ class Run:
     viewers: int
     rate: float
     values: int
+    churn_per_s: int = 0
     published: int = 0
     received: int = 0
+    skipped: int = 0
     lost: int = 0
     cpu_s: float = 0.0
     seconds: float = 0.0
     delays_s: list[float] = field(default_factory=list)
     note: str = ""
+
+    @property
+    def deliveries_per_s(self) -> int:
+        return round(self.received / max(1e-9, self.seconds))
 
     @property
     def cost_us(self) -> float:
@@ -66,95 +81,51 @@ class Run:
             "viewers": self.viewers,
             "rate": self.rate,
             "values": self.values,
+            "churn_per_s": self.churn_per_s,
             "cpu_us_per_delivery": round(self.cost_us, 3),
-            "deliveries_per_s": round(self.received / max(1e-9, self.seconds)),
+            "deliveries_per_s": self.deliveries_per_s,
             "cpu_share": round(self.cpu_s / max(1e-9, self.seconds), 3),
             "delay_p50_ms": round(p50, 1),
             "delay_p99_ms": round(p99, 1),
+            "skipped": self.skipped,
             "lost": self.lost,
             "note": self.note,
         }
 
 
-def quantiles_ms(delays_s: list[float]) -> tuple[float, float]:
-    if len(delays_s) < 2:
-        return 0.0, 0.0
-    cuts = statistics.quantiles(delays_s, n=100)
-    return cuts[49] * 1000, cuts[98] * 1000
+@dataclass(frozen=True)
+class Server:
+    """One that is measured; `publish` is what the publisher is told."""
 
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-
-def resident_bytes(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for_port(port: int, timeout_s: float = 20.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        if time.monotonic() > deadline_s:
-            raise TimeoutError(f"nothing listens on {port}")
-        time.sleep(0.05)
+    pids: tuple[int, ...]
+    port: int
+    publish: tuple[str, str]
 
 
 @contextlib.contextmanager
-def running(command: list[str], port: int, *, cpu: int | None = None) -> Iterator[int]:
-    """A process that listens on a port, on a core of its own where there are two; gives its pid."""
-    cores = sorted(os.sched_getaffinity(0))
-    if cpu is not None and len(cores) > 1 and shutil.which("taskset"):
-        command = ["taskset", "-c", str(cores[cpu % len(cores)]), *command]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        wait_for_port(port)
-        yield process.pid
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextlib.contextmanager
-def running_redis() -> Iterator[str]:
+def running_server(name: str) -> Iterator[Server]:
+    """A server on the first core; everything else, Redis too, runs on the second."""
+    installed = nchan.find()
+    if name == "nchan" and installed is not None:
+        with nchan.running_nchan(installed) as (pids, port):
+            yield Server(pids, port, ("nchan", str(port)))
+        return
     port = free_port()
-    beside = Path(sys.executable).parent / "redis-server"
-    executable = str(beside) if beside.exists() else str(shutil.which("redis-server"))
-    with tempfile.TemporaryDirectory() as folder:
-        options = [
-            "--port",
-            str(port),
-            "--dir",
-            folder,
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--loglevel",
-            "warning",
-        ]
-        with running([executable, *options], port, cpu=1):
-            yield f"redis://127.0.0.1:{port}/0"
+    with (
+        running_redis() as redis_url,
+        running(
+            [sys.executable, "-m", "loadtests.bench_servers", name, str(port), redis_url], port, cpu=0
+        ) as pid,
+    ):
+        yield Server((pid,), port, ("hub" if name == "hub" else "plain", redis_url))
 
 
-@contextlib.contextmanager
-def running_server(name: str, redis_url: str) -> Iterator[tuple[int, int]]:
-    """(pid, port) of a server on the first core; everything else runs on the second."""
-    port = free_port()
-    with running(
-        [sys.executable, "-m", "loadtests.bench_servers", name, str(port), redis_url], port, cpu=0
-    ) as pid:
-        yield pid, port
+def publisher(server: Server, rate: float, seconds: float, values: int) -> subprocess.Popen[str]:
+    """Started; prints how many messages it published."""
+    arguments = [*server.publish, "rm_bench", str(rate), str(seconds), str(values)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "loadtests.bench_publisher", *arguments], stdout=subprocess.PIPE, text=True
+    )
 
 
 def crowd_for(name: str, port: int, room_id: str, on_sample: Callable[[bytes, float], None]) -> Crowd:
@@ -180,9 +151,8 @@ def crowd_for(name: str, port: int, room_id: str, on_sample: Callable[[bytes, fl
 def stamps(name: str, message: bytes) -> list[float]:
     """When the messages in this one were published."""
     if name != "hub":
-        text = message.decode("latin-1")
-        start = text.find("17")
-        return [float(text[start : start + 17])] if start >= 0 else []
+        found = STAMP.search(message)
+        return [float(found[0])] if found else []
     if message[:2] != b"\x96\x01":
         return []
     return [data["t"] for _, data in msgpack.unpackb(message)[4]]
@@ -199,7 +169,7 @@ def broadcast(
     stop_after_s: float = 60.0,
 ) -> Run:
     """Publish for some seconds to a room full of viewers."""
-    run = Run(name, viewers, rate, values)
+    run = Run(name, viewers, rate, values, churn_per_s)
     sampled_received = 0
 
     def on_sample(message: bytes, now_s: float) -> None:
@@ -208,27 +178,18 @@ def broadcast(
         sampled_received += len(sent_s)
         run.delays_s += [now_s - stamp for stamp in sent_s]
 
-    with running_redis() as redis_url, running_server(name, redis_url) as (pid, port):
+    with running_server(name) as server:
+        pids, port = server.pids, server.port
         crowd = crowd_for(name, port, "rm_bench", on_sample)
         crowd.connect(viewers, sampled=SAMPLED)
         crowd.pump_for(1.0)
         before = {m.index: m.received_bytes for m in crowd.members.values()}
-        arguments = [
-            "hub" if name == "hub" else "plain",
-            redis_url,
-            "rm_bench",
-            str(rate),
-            str(seconds),
-            str(values),
-        ]
-        publisher = subprocess.Popen(
-            [sys.executable, "-m", "loadtests.bench_publisher", *arguments], stdout=subprocess.PIPE, text=True
-        )
-        while not sampled_received and publisher.poll() is None:
+        publishing = publisher(server, rate, seconds, values)
+        while not sampled_received and publishing.poll() is None:
             crowd.pump(0.01)
-        started_cpu_s, started_s = cpu_s(pid), time.perf_counter()
+        started_cpu_s, started_s = cpu_s(*pids), time.perf_counter()
         left_per_s = 0.0
-        while publisher.poll() is None:
+        while publishing.poll() is None:
             crowd.pump(0.05)
             if churn_per_s:
                 due = (time.perf_counter() - started_s) * churn_per_s - left_per_s
@@ -236,13 +197,13 @@ def broadcast(
                     left_per_s += int(due)
                     crowd.leave(int(due))
                     crowd.connect(int(due), window=50)
-        assert publisher.stdout is not None
-        run.published = int(publisher.stdout.read())
+        assert publishing.stdout is not None
+        run.published = int(publishing.stdout.read())
         deadline_s = time.perf_counter() + stop_after_s
         while sampled_received < run.published * SAMPLED and time.perf_counter() < deadline_s:
             crowd.pump(0.05)
         run.seconds = time.perf_counter() - started_s
-        run.cpu_s = cpu_s(pid) - started_cpu_s
+        run.cpu_s = cpu_s(*pids) - started_cpu_s
         crowd.pump_for(0.5)
         if name == "hub":
             crowd.declared_jumps = int(hub_metric(port, "flashroom_hub_jumps_total"))
@@ -252,41 +213,40 @@ def broadcast(
 
 
 def account(run: Run, crowd: Crowd, before: dict[int, int], sampled_received: int) -> None:
-    """Received is what the sampled read in full, and everyone else the same bytes as they."""
+    """Received is what the sampled read in full, and everyone else the same bytes as they, less what was declared to be skipped."""
     deltas = {
         m.index: m.received_bytes - before[m.index] for m in crowd.members.values() if m.index in before
     }
     expected = statistics.mode(deltas[m.index] for m in crowd.members.values() if m.sampled)
-    uneven = sum(1 for delta in deltas.values() if abs(delta - expected) > PINGS_BYTES)
-    run.received = run.published * run.viewers
+    missing = [expected - delta for delta in deltas.values() if abs(delta - expected) > PINGS_BYTES]
     run.lost = run.published * SAMPLED - sampled_received + crowd.lost
-    if crowd.declared_jumps:
-        # A reader that was skipped is told so, and has other bytes than the rest from then on.
+    if len(missing) > crowd.declared_jumps:
+        run.lost += len(missing) - crowd.declared_jumps
+        run.note = f"{len(missing)} viewers received other bytes than the sampled"
+    elif crowd.declared_jumps:
+        # A reader that was skipped is told so, and its snapshot has other bytes than the events it stands for.
+        run.skipped = round(sum(missing) / max(1, expected) * run.published)
         run.note = f"{crowd.declared_jumps} declared jumps"
-        uneven = max(0, uneven - crowd.declared_jumps)
-    if uneven and not run.note:
-        run.lost += uneven
-        run.note = f"{uneven} viewers received other bytes than the sampled"
+    run.received = run.published * run.viewers - run.lost - run.skipped
 
 
 def joins(name: str, count: int) -> dict[str, float]:
     """Joins with a snapshot of 50 comments, and the memory of those who then stay idle."""
-    with running_redis() as redis_url, running_server(name, redis_url) as (pid, port):
-        crowd = crowd_for(name, port, "rm_bench", lambda message, now_s: None)
+    with running_server(name) as server:
+        crowd = crowd_for(name, server.port, "rm_bench", lambda message, now_s: None)
         crowd.connect(10)
         if name == "hub":
-            arguments = ["hub", redis_url, "rm_bench", "100", "1", "3"]
-            subprocess.run(
-                [sys.executable, "-m", "loadtests.bench_publisher", *arguments],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            publisher(server, 100, 1, 3).wait()
         crowd.pump_for(0.5)
-        before_cpu_s, before_bytes = cpu_s(pid), resident_bytes(pid)
-        took_s = crowd.connect(count)
-        used_s = cpu_s(pid) - before_cpu_s
+        before_cpu_s = cpu_s(*server.pids)
+        took_s = crowd.connect(count // 2)
+        crowd.pump_for(0.5)
+        # The slope of the second half: what the first half finds in pools freed earlier would flatter.
+        half_bytes = resident_bytes(*server.pids)
+        took_s += crowd.connect(count - count // 2)
+        used_s = cpu_s(*server.pids) - before_cpu_s
         crowd.pump_for(1.0)
-        per_viewer = (resident_bytes(pid) - before_bytes) / count
+        per_viewer = (resident_bytes(*server.pids) - half_bytes) / (count - count // 2)
         crowd.close()
     return {
         "joins": count,
@@ -316,11 +276,11 @@ def holds(viewers: int, rounds: int) -> dict[str, Any]:
             answered.append(now_s - tapped_s)
             granted += bool(ok) and reply["decision"] == "granted"
 
-    with running_redis() as redis_url, running_server("hub", redis_url) as (pid, port):
-        crowd = crowd_for("hub", port, "rm_bench", on_sample)
+    with running_server("hub") as server:
+        crowd = crowd_for("hub", server.port, "rm_bench", on_sample)
         crowd.connect(viewers, sampled=viewers)
         crowd.pump_for(1.0)
-        started_cpu_s = cpu_s(pid)
+        started_cpu_s = cpu_s(*server.pids)
         for round_ in range(rounds):
             params = {"request_id": f"request-{round_}", "sale_id": "sl_bench", "quantity": 1}
             tap = client_frame(msgpack.packb([round_ + 2, "hold", params]))
@@ -330,7 +290,7 @@ def holds(viewers: int, rounds: int) -> dict[str, Any]:
             deadline_s = time.perf_counter() + 20
             while len(answered) < viewers * (round_ + 1) and time.perf_counter() < deadline_s:
                 crowd.pump(0.05)
-        used_s = cpu_s(pid) - started_cpu_s
+        used_s = cpu_s(*server.pids) - started_cpu_s
         crowd.close()
     p50, p99 = quantiles_ms(answered)
     return {
@@ -345,62 +305,81 @@ def holds(viewers: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    columns = list(rows[0])
-    cells = [columns, *([str(row[c]) for c in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    return "\n".join("  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in cells)
+def rows(full: bool) -> list[tuple[str, int, float, dict[str, int]]]:
+    """(server, viewers, messages/s, more) of each broadcast; the highest rates are for saturation."""
+    peers = PEERS + (["nchan"] if nchan.find() else [])
+    found: list[tuple[str, int, float, dict[str, int]]] = [("hub", 1000, rate, {}) for rate in (20, 100, 500)]
+    found += [(peer, 1000, 20, {}) for peer in peers]
+    found += [(peer, 1000, 100, {}) for peer in peers if full or peer == "nchan"]
+    if full:
+        found += [("hub", 1000, rate, {}) for rate in (4000, 8000, 16_000)]
+        found += [("nchan", 1000, rate, {}) for rate in (200, 400) if "nchan" in peers]
+        found += [("hub", 5000, 50, {"values": 3}), ("hub", 10_000, 10, {})]
+        found += [("hub", 5000, 20, {}), ("hub", 5000, 20, {"churn_per_s": 1000})]
+    return found
+
+
+def ratios(runs: list[Run]) -> dict[str, Any]:
+    """How peers compare at the same rate, how far each goes, and what churn costs the others."""
+    ours = {(run.viewers, run.rate): run for run in runs if run.server == "hub"}
+    cost = {
+        f"{run.server} at {run.rate:g}/s": round(run.cost_us / ours[run.viewers, run.rate].cost_us, 1)
+        for run in runs
+        if run.server != "hub" and (run.viewers, run.rate) in ours
+    }
+    found: dict[str, Any] = {"cpu_per_delivery_against_hub": cost}
+    most = {
+        name: max(run.deliveries_per_s for run in runs if run.server == name)
+        for name in {run.server for run in runs}
+    }
+    if "hub" in most:
+        found["deliveries_per_s_at_most"] = most
+        found["hub_against"] = {
+            name: round(most["hub"] / other, 1) for name, other in most.items() if name != "hub"
+        }
+    churned = [run for run in runs if run.churn_per_s]
+    quiet = [run for run in runs if not run.churn_per_s and churned and run.viewers == churned[0].viewers]
+    if churned and quiet:
+        p99s = [quantiles_ms(run.delays_s)[1] for run in (churned[0], quiet[-1])]
+        found["churn_p99_against_quiet"] = round(p99s[0] / p99s[1], 2)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--full", action="store_true", help="all rows of DESIGN section 10 (several minutes)")
-    parser.add_argument("--only", choices=["broadcast", "joins", "peers", "holds"], help="one part")
+    parser.add_argument("--only", choices=["broadcast", "joins", "holds"], help="one part")
     parser.add_argument("--seconds", type=float, default=6.0, help="of publishing in each run")
     options = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if options.full and hard < FILES_NEEDED:
+        sys.exit(
+            f"10,000 connections need {FILES_NEEDED} open files, the limit is {hard}: raise it (ulimit -Hn)"
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[-1]}) if os.cpu_count() == 2 else None
+    if len(CORES) > 1:
+        os.sched_setaffinity(0, {CORES[-1]})
+    print(nchan.fetch() if options.only in (None, "broadcast") else "", flush=True)
 
     runs: list[Run] = []
     results: dict[str, Any] = {}
-
-    def measure(name: str, viewers: int, rate: float, **more: Any) -> None:
-        run = broadcast(name, viewers, rate, options.seconds, **more)
-        runs.append(run)
-        print(json.dumps(run.as_dict()), flush=True)
-
     if options.only in (None, "broadcast"):
-        for rate in (20, 100, 500):
-            measure("hub", 1000, rate)
-        if options.full:
-            measure("hub", 1000, 4000)
-            measure("hub", 5000, 50, values=3)
-            measure("hub", 10_000 if hard >= 10_500 else hard - 500, 10)
-            measure("hub", 5000, 20, churn_per_s=0)
-            measure("hub", 5000, 20, churn_per_s=1000)
-    if options.only in (None, "peers"):
-        for peer in PEERS:
-            measure(peer, 1000, 20)
-            if options.full:
-                measure(peer, 1000, 100)
+        for name, viewers, rate, more in rows(options.full):
+            run = broadcast(name, viewers, rate, options.seconds, **more)
+            runs.append(run)
+            print(json.dumps(run.as_dict()), flush=True)
     if options.only in (None, "joins"):
-        results["joins"] = {
-            name: joins(name, 5000 if options.full else 2000) for name in ("hub", "websockets.broadcast")
-        }
+        count = 10_000 if options.full else 2000
+        results["joins"] = {name: joins(name, count) for name in ("hub", "websockets.broadcast")}
         print(json.dumps(results["joins"]), flush=True)
     if options.only in (None, "holds"):
         results["holds"] = holds(5000 if options.full else 1000, 3)
         print(json.dumps(results["holds"]), flush=True)
     if runs:
         print(table([run.as_dict() for run in runs]), flush=True)
+        results["ratios"] = ratios(runs)
     results["load_average"] = [round(one, 1) for one in os.getloadavg()]
     results["runs"] = [run.as_dict() for run in runs]
-    ours = [run for run in runs if run.server == "hub" and (run.viewers, run.rate) == (1000, 100)]
-    if ours:
-        results["ratios"] = {
-            run.server: round(run.cost_us / ours[0].cost_us, 1) for run in runs if run.server != "hub"
-        }
     print(json.dumps(results))
     if any(run.lost for run in runs):
         sys.exit("messages were lost")
