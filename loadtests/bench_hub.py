@@ -315,7 +315,7 @@ def rows(full: bool) -> list[tuple[str, int, float, dict[str, int]]]:
         found += [("hub", 1000, rate, {}) for rate in (4000, 8000, 16_000)]
         found += [("nchan", 1000, rate, {}) for rate in (200, 400) if "nchan" in peers]
         found += [("hub", 5000, 50, {"values": 3}), ("hub", 10_000, 10, {})]
-        found += [("hub", 5000, 20, {}), ("hub", 5000, 20, {"churn_per_s": 1000})]
+        found += [("hub", 5000, 50, {}), ("hub", 5000, 50, {"churn_per_s": 1000})]
     return found
 
 
@@ -338,7 +338,11 @@ def ratios(runs: list[Run]) -> dict[str, Any]:
             name: round(most["hub"] / other, 1) for name, other in most.items() if name != "hub"
         }
     churned = [run for run in runs if run.churn_per_s]
-    quiet = [run for run in runs if not run.churn_per_s and churned and run.viewers == churned[0].viewers]
+    quiet = [
+        run
+        for run in runs
+        if churned and run.viewers == churned[0].viewers and not run.churn_per_s + run.values
+    ]
     if churned and quiet:
         p99s = [quantiles_ms(run.delays_s)[1] for run in (churned[0], quiet[-1])]
         found["churn_p99_against_quiet"] = round(p99s[0] / p99s[1], 2)

@@ -82,8 +82,12 @@ def running(command: list[str], port: int, *, cpu: int | None = None) -> Iterato
         wait_for_port(port)
         yield process.pid
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()  # And not kill: nginx's worker would stay.
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
