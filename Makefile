@@ -9,7 +9,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-sale bench-video browser lock clean
+.PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-sale chaos bench-video browser lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-hub: $(VENV)/.dev ## what a delivered message costs, beside Nchan and othe
 
 bench-sale: $(VENV)/.dev ## hold decisions and durable checkouts, beside plain ways of doing them (BENCH_ARGS='--quick')
 	@$(BIN)/python -m loadtests.bench_sale $(BENCH_ARGS)
+
+chaos: $(VENV)/.dev ## kill, freeze and empty everything under shopping load (CHAOS_ARGS='--seconds 60 --seed 7')
+	@$(BIN)/python -m loadtests.chaos $(CHAOS_ARGS)
 
 bench-video: $(VENV)/.dev ## what a video viewer costs: forwarding beside decode-and-encode
 	@$(BIN)/python -m loadtests.bench_video $(BENCH_ARGS)

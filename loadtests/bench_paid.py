@@ -5,36 +5,19 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from loadtests.bench_tools import quantiles_ms
+from loadtests.shop import GOOD_CARD, Buyer, Seller
 from loadtests.show import Show
-from realtime.client import RoomClient
 
-ROOM = "rm_demo"
 SHOPPING_AT_ONCE = 8
-ADDRESS = {"line1": "1 Load Street", "city": "Shanghai", "postcode": "200000", "country": "CN"}
-CARD = {"method": "card", "card_number": "4242424242424242"}
 
 
-async def post(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
-    """The answer's JSON; raises HTTPStatusError with its problem."""
-    answer = await http.post(path, json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
-    if answer.is_error:
-        raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
-    return answer.json()
-
-
-async def open_sale(http: httpx.AsyncClient, email: str, password: str, quota: int) -> str:
-    """The demo host signs in and opens a sale; gives its id."""
-    await post(http, "/api/sessions", {"email": email, "password": password})
-    room = (await http.get(f"/api/rooms/{ROOM}")).json()
-    variants = [variant for product in room["products"] for variant in product["variants"]]
-    variant = max(variants, key=lambda one: int(one["stock"]))
+async def open_sale(seller: Seller, quota: int) -> str:
+    """A sale of the fullest shelf that opens at once; gives its id."""
+    variant = (await seller.variants())[0]
     terms = {
         "variant_id": variant["variant_id"],
         "price_minor": 100,
@@ -45,11 +28,9 @@ async def open_sale(http: httpx.AsyncClient, email: str, password: str, quota: i
         "countdown_ms": 0,
         "rule": "first_come",
     }
-    sale_id = str((await post(http, f"/api/rooms/{ROOM}/sales", terms))["sale_id"])
-    for action in ("validate", "arm", "fire"):
-        await post(http, f"/api/sales/{sale_id}/{action}", {})
+    sale_id = await seller.open_sale(terms)
     for _ in range(400):
-        if (await http.get(f"/api/sales/{sale_id}")).json()["state"] == "open":
+        if (await seller.get(f"/api/sales/{sale_id}"))["state"] == "open":
             return sale_id
         await asyncio.sleep(0.05)
     raise TimeoutError("the sale did not open")
@@ -57,31 +38,29 @@ async def open_sale(http: httpx.AsyncClient, email: str, password: str, quota: i
 
 async def buy(web_url: str, sale_id: str) -> tuple[float, float] | None:
     """Seconds from tap to decision and from tap to paid; None when every unit was gone."""
-    async with httpx.AsyncClient(base_url=web_url, timeout=30) as http:
-        await post(http, "/api/guests", {"nickname": "shopper"})
-        ticket = await post(http, f"/api/rooms/{ROOM}/tickets", {})
-
-        async def get_ticket() -> str:
-            return str(ticket["ticket"])
-
-        async with RoomClient(ticket["hub_url"], get_ticket) as room:
-            tapped_s = time.perf_counter()
-            held = await room.command("hold", request_id=uuid.uuid4().hex, sale_id=sale_id, quantity=1)
-            decided_s = time.perf_counter() - tapped_s
-            if held["decision"] != "granted":
-                return None
-            details = {"hold_token": held["token"], "name": "Load Tester", "address": ADDRESS}
-            order = await post(http, "/api/orders", details)
-            paid = await post(http, f"/api/orders/{order['order_id']}/payments", CARD)
-            if paid["order"]["state"] != "paid":
-                raise RuntimeError(f"not paid: {paid}")
-            return decided_s, time.perf_counter() - tapped_s
+    buyer = Buyer(web_url)
+    await buyer.enter()
+    try:
+        tapped_s = time.perf_counter()
+        held = await buyer.tap(sale_id)
+        decided_s = time.perf_counter() - tapped_s
+        if held["decision"] != "granted":
+            return None
+        order = await buyer.order(held["token"])
+        paid = await buyer.pay(order["order_id"], GOOD_CARD)
+        if paid["order"]["state"] != "paid":
+            raise RuntimeError(f"not paid: {paid}")
+        return decided_s, time.perf_counter() - tapped_s
+    finally:
+        await buyer.aclose()
 
 
 async def shop(show: Show, buyers: int) -> list[tuple[float, float] | None]:
     """So many buyers, some at once."""
-    async with httpx.AsyncClient(base_url=show.web_url, timeout=30) as host:
-        sale_id = await open_sale(host, *show.host_sign_in(), quota=buyers)
+    seller = Seller(show.web_url)
+    await seller.sign_in(*show.host_sign_in())
+    sale_id = await open_sale(seller, buyers)
+    await seller.aclose()
     at_once = asyncio.Semaphore(SHOPPING_AT_ONCE)
 
     async def one() -> tuple[float, float] | None:

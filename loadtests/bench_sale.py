@@ -14,12 +14,12 @@ import asyncio
 import json
 import os
 import resource
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,9 @@ WRITERS = 12
 """Checkouts that race on PostgreSQL where each has a transaction of its own: as many as the pool has connections."""
 
 
-async def at_once(calls: list[Callable[[], Awaitable[object]]], under_way: int) -> tuple[float, list[float]]:
+async def at_once(
+    calls: Sequence[Callable[[], Awaitable[object]]], under_way: int
+) -> tuple[float, list[float]]:
     """Seconds for all calls with so many under way, and seconds of each."""
     taken: list[float] = []
     waiting = iter(calls)
@@ -110,7 +112,7 @@ async def decisions(count: int) -> list[Row]:
                 )
 
             used_s = time.process_time()
-            calls = [lambda number=number: tap(number) for number in range(asked)]  # type: ignore[misc]
+            calls = [partial(tap, number) for number in range(asked)]
             seconds, taken = await at_once(calls, 2000 if way == "HoldDesk" else UNDER_WAY)
             rows.append(row("decisions", way, asked, seconds, taken, time.process_time() - used_s))
             numbers = await sale.ledger.numbers(*sale.key)
@@ -209,7 +211,7 @@ async def checkouts(way: str, url: str, redis_url: str, count: int) -> Row:
         token = sign(TOKEN_KEY, hold)
         return lambda: desks[number % len(desks)].bind(token, hold.buyer_id, "Lin Mei", ADDRESS)
 
-    calls: list[Callable[[], Awaitable[object]]] = [bind(number) for number in range(count)]
+    calls = [bind(number) for number in range(count)]
     used_s = time.process_time()
     seconds, taken = await at_once(calls, 256 if way == "group commit" else UNDER_WAY)
     used_s = time.process_time() - used_s
@@ -297,4 +299,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
