@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from redis.exceptions import RedisError
 
 from commerce import hot_ledger
 from commerce.errors import CommerceError
@@ -50,7 +52,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         hub = Hub(
             broker,
             verify_ticket=lambda token: verify_ticket(ticket_key, token, now_ms()),
-            commands=commands(desk),
+            commands=commands(desk, lambda room_id, sale_id: sale_state(broker, room_id, sale_id)),
             settings=HubSettings(origins=allowed_origins(settings)),
         )
         try:
@@ -66,8 +68,28 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await hub.drain(DRAIN_S)
 
 
-def commands(desk: HoldDesk) -> Mapping[str, CommandHandler]:
-    """The commands that commerce answers."""
+SaleState = Callable[[str, str], Awaitable[str | None]]
+NO_LONGER_LOADED: Final[Mapping[str | None, str]] = {
+    "settled": "ended",
+    "published": "ended",
+    "draft": "not_open",
+}
+"""A tap on a sale that the hot ledger has (rightly) forgotten gets the reason that is final."""
+
+
+async def sale_state(broker: Broker, room_id: str, sale_id: str) -> str | None:
+    """The state that the room's viewers are shown, `draft` for a sale taken back from them; None when Redis doesn't say."""
+    try:
+        value = await broker.value(room_id, f"sale:{sale_id}")
+    except RedisError:
+        return None
+    if value is None:
+        return None
+    return "draft" if value[1] is None else str(value[1]["state"])
+
+
+def commands(desk: HoldDesk, state_of: SaleState | None = None) -> Mapping[str, CommandHandler]:
+    """The commands that commerce answers. `state_of` is asked about a sale that the hot ledger does not know."""
 
     async def ask(viewer: Viewer, params: dict[str, Any], *, wait: bool) -> dict[str, Any]:
         request = HoldRequest(
@@ -79,9 +101,13 @@ def commands(desk: HoldDesk) -> Mapping[str, CommandHandler]:
         )
         sale_id = _identifier(params, "sale_id", 1)
         try:
-            return await desk.hold(viewer.room_id, sale_id, request)
+            decision = await desk.hold(viewer.room_id, sale_id, request)
         except CommerceError as error:
             raise as_command_error(error) from None
+        if decision["reason"] == "not_loaded" and state_of is not None:
+            state = await state_of(viewer.room_id, sale_id)
+            decision["reason"] = NO_LONGER_LOADED.get(state, "not_loaded")
+        return decision
 
     async def hold(viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
         return await ask(viewer, params, wait=False)

@@ -250,6 +250,14 @@ class Broker:
         }
         return {key: value for key, value in unpacked.items() if value[1] is not None}
 
+    async def value(self, room_id: str, key: str) -> Value | None:
+        """One value as it stands in Redis now, its data None when it was taken away; None where Redis never heard of it."""
+        stored: Any = await self.redis.hget(_key(room_id, "values"), key)
+        if stored is None:
+            return None
+        ((version, packed),) = _versions_and_data({key.encode(): stored}).values()
+        return version, msgpack.unpackb(packed)
+
     async def history(self, room_id: str, after_offset: int, limit: int) -> list[tuple[int, Event]]:
         """Kept events after `after_offset`, oldest first."""
         entries: Any = await self.redis.xrange(

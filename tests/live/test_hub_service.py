@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from commerce.errors import Unavailable
-from live.hub_service import allowed_origins, commands
+from live.hub_service import allowed_origins, commands, sale_state
 from live.settings import Settings
+from realtime.broker import Broker
 from realtime.protocol import CommandError
 from realtime.tickets import Viewer
 
@@ -30,7 +31,7 @@ class Desk:
         self.asked.append((room_id, sale_id, request))
         if self.error is not None:
             raise self.error
-        return {"decision": "granted"}
+        return {"decision": "granted", "reason": "granted"}
 
     async def release(self, *asked: str) -> bool:
         self.asked.append(asked)
@@ -103,3 +104,34 @@ def test_on_this_machine_only_its_own_pages_may_open_a_socket(settings: Settings
 def test_a_public_show_names_its_one_origin(settings: Settings) -> None:
     public = replace(settings, public_web_url="https://show.example/x", host="0.0.0.0")
     assert allowed_origins(public) == ("https://show.example",)
+
+
+class ForgetfulDesk(Desk):
+    """A hot ledger that does not know the sale."""
+
+    async def hold(self, room_id: str, sale_id: str, request: Any) -> dict[str, Any]:
+        return {"decision": "refused", "reason": "not_loaded"}
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ((7, {"state": "published"}), "ended"),
+        ((7, {"state": "settled"}), "ended"),
+        ((7, None), "not_open"),
+        ((7, {"state": "open"}), "not_loaded"),
+        (None, "not_loaded"),
+    ],
+)
+async def test_a_tap_on_a_sale_that_redis_has_rightly_forgotten_gets_a_final_reason(
+    redis_url: str, shown: tuple[int, Any] | None, reason: str
+) -> None:
+    broker = await Broker.connect(redis_url)
+    sale_id = f"sl_{reason}_{shown is None}_{shown and shown[1] and shown[1]['state']}"
+    if shown is not None:
+        await broker.publish("rm_1", values={f"sale:{sale_id}": shown})
+    desk: Any = ForgetfulDesk()
+    handlers = commands(desk, lambda room_id, sale: sale_state(broker, room_id, sale))
+    answer = await handlers["hold"](VIEWER, {**GOOD, "sale_id": sale_id})
+    await broker.aclose()
+    assert answer == {"decision": "refused", "reason": reason}
