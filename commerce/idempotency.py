@@ -18,8 +18,9 @@ from commerce.errors import Invalid, OutOfState
 from commerce.schema import idempotency
 
 KEEP_MS: Final = 30 * 86_400_000
-TAKE_OVER_AFTER_MS: Final = 60_000
-"""A call that did not finish within this time is taken for dead, and a retry may do it."""
+TAKE_OVER_AFTER_MS: Final = 5_000
+"""A call that did not finish within this time is taken for dead, and a retry may do it. Short, because a buyer whose web process died
+has a hold that runs out; safe, because one that is only slow is guarded by the ids of what it does, as one that died is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The double-entry ledger: append-only, and every transaction sums to zero in its currency.
 
 Accounts (debit positive, credit negative): `receivable` what buyers of placed orders owe, `pending_sales` its counterpart, `sales`,
-`refunds`, `refunds_due` money that goes back to buyers, `provider:NAME` money that a payment provider holds for us.
+`refunds`, `refunds_due` money that goes back to buyers, `provider:NAME` money that a payment provider has taken in for us, `fees` and
+`fees_due:NAME` what it keeps of that.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ PENDING_SALES: Final = "pending_sales"
 SALES: Final = "sales"
 REFUNDS: Final = "refunds"
 REFUNDS_DUE: Final = "refunds_due"
+FEES: Final = "fees"
 
 
 def provider_account(provider: str) -> str:
@@ -60,6 +62,12 @@ def captured_in_vain(attempt_id: str, order_id: str, total: int, currency: str, 
     """Money that came for nothing (no unit left, or paid twice): it is owed back from the first moment."""
     amounts = {provider_account(provider): total, REFUNDS_DUE: -total}
     return Postings(f"paid:{attempt_id}", order_id, "captured_in_vain", currency, amounts)
+
+
+def fee(attempt_id: str, order_id: str, amount: int, currency: str, provider: str) -> Postings:
+    """What a provider keeps of a payment it has captured."""
+    amounts = {FEES: amount, f"fees_due:{provider}": -amount}
+    return Postings(f"fee:{attempt_id}", order_id, "fee", currency, amounts)
 
 
 def refund_promised(refund_id: str, order_id: str, amount: int, currency: str) -> Postings:

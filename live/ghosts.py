@@ -54,6 +54,7 @@ CARDS: Final[tuple[tuple[tuple[str, ...], int], ...]] = (
     ((OUT_OF_ORDER,), 3),
 )
 """Cards that a shopper tries one after the other, and how often out of 100."""
+JUST_NOW_MS: Final = 5_000
 LETS_EXPIRE: Final = 0.08
 CHANGES_MIND: Final = 0.05
 WAITS_IN_LINE: Final = 0.6
@@ -84,6 +85,12 @@ async def serve(settings: Settings, stop: asyncio.Event, room_id: str = ROOM_ID)
         await asyncio.gather(watching, stopped, return_exceptions=True)
         if not stop.is_set():
             watching.result()
+
+
+def _has_just_opened(sale: Mapping[str, Any]) -> bool:
+    """Whether a sale first heard of opened under our eyes, and is not one that was running when we came."""
+    opened_ms = sale.get("opens_at_ms") or 0
+    return bool(sale["state"] == "open") and opened_ms > wall_clock_ms() - JUST_NOW_MS
 
 
 class Ghost:
@@ -218,6 +225,8 @@ class Audience:
         elif kind == "sale" and data is not None:
             before = self._sales.get(sale_id, {}).get("state")
             self._sales[sale_id] = data
+            if before is None and _has_just_opened(data):
+                before = "countdown"  # values are conflated: a short countdown is never seen
             if before is not None and before != data["state"]:
                 self._on_sale(data, before)
         elif kind == "sale":

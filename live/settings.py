@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from live import payment_settings
+from live.payment_settings import PaymentSettings
+
 MIN_SECRET_CHARACTERS: Final = 32
 _T = TypeVar("_T")
 
@@ -45,6 +48,8 @@ class Settings:
     public_media_url: str | None
     trusted_proxies: tuple[str, ...]
     web_limits: bool
+    sandbox_payments: bool
+    payments: PaymentSettings
 
     @property
     def is_production(self) -> bool:
@@ -97,6 +102,11 @@ class Settings:
             public_media_url=reader.optional_url("FLASHROOM_PUBLIC_MEDIA_URL", ("http", "https")),
             trusted_proxies=reader.words("FLASHROOM_TRUSTED_PROXIES"),
             web_limits=reader.choice("FLASHROOM_RATE_LIMITS", ("on", "off"), "on") == "on",
+            sandbox_payments=reader.choice(
+                "FLASHROOM_SANDBOX_PAYMENTS", ("on", "off"), "off" if env == "production" else "on"
+            )
+            == "on",
+            payments=payment_settings.read(reader.environment, reader.mistakes),
         )
         ports = {settings.web_port, settings.hub_port, settings.media_port}
         if len(ports) < 3 and not reader.mistakes:

@@ -21,7 +21,7 @@ from commerce.payments.cashier import Cashier
 from commerce.payments.provider import Provider
 from commerce.payments.sandbox import Sandbox
 from commerce.sales import SaleDesk
-from live import processes
+from live import payment_providers, processes
 from live.projector import Projector
 from live.settings import Settings
 from realtime.broker import Broker
@@ -65,7 +65,7 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
         broker = await Broker.connect(settings.redis_url)
         stack.push_async_callback(broker.aclose)
         sandbox = Sandbox(database, settings.key("sandbox webhook"), wall_clock_ms)
-        providers: dict[str, Provider] = {"sandbox": sandbox}
+        providers = payment_providers.build(settings, sandbox)
         yield Wiring(
             settings=settings,
             database=database,

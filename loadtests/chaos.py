@@ -88,7 +88,8 @@ class Shopper:
             with contextlib.suppress(asyncio.QueueEmpty):
                 while True:
                     await self._checkout(self._promoted.get_nowait())
-            sales = [value for key, (_, value) in self.buyer.room.values.items() if key.startswith("sale:")]
+            shown = self.buyer.room.values.items()
+            sales = [value for key, (_, value) in shown if key.startswith("sale:") and value is not None]
             # Mostly what is open; now and then something that has to be refused.
             states = (
                 ("open",) if self.luck.random() < 0.9 else ("countdown", "paused", "draining", "published")

@@ -45,6 +45,7 @@ class Attempt:
     state: str
     reason: str | None
     card_last4: str | None
+    next_action: dict[str, str] | None
     captured_minor: int
     refunded_minor: int
     created_at_ms: int
@@ -111,7 +112,7 @@ async def add(
     amount_minor: int,
     currency: str,
     request_key: str,
-    card_last4: str,
+    card_last4: str | None,
     now_ms: int,
 ) -> Attempt:
     """A new attempt in state `created`. Raises IntegrityError when one is live or the request key was used for this order."""
@@ -127,6 +128,7 @@ async def add(
         state="created",
         reason=None,
         card_last4=card_last4,
+        next_action=None,
         captured_minor=0,
         refunded_minor=0,
         created_at_ms=now_ms,

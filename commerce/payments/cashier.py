@@ -61,22 +61,22 @@ class Cashier:
         Refused: hold_expired; Invalid: bad_card.
         """
         provider = self.provider(provider_name)
-        card_last4 = provider.check_method(method)
         if not 0 < len(request_key) <= MAX_KEY_CHARACTERS:
             raise Invalid("bad_request_key", f"a request key has 1 to {MAX_KEY_CHARACTERS} characters")
         try:
-            attempt = await self._begin(order_id, buyer_id, provider_name, card_last4, request_key)
+            attempt, deadline_ms = await self._begin(order_id, buyer_id, provider, method, request_key)
         except IntegrityError as error:
             raise OutOfState("payment_in_progress", "another payment of this order is under way") from error
         crash_points.reach("pay.attempt_committed")
         if attempt.state == "created":
-            attempt = await self._create(provider, attempt, method)
+            attempt = await self._create(provider, attempt, method, deadline_ms)
         async with self.database.read() as c:
             return await orders.get(c, order_id, buyer_id), await attempts.get(c, attempt.attempt_id)
 
     async def _begin(
-        self, order_id: str, buyer_id: str, provider_name: str, card_last4: str, request_key: str
-    ) -> Attempt:
+        self, order_id: str, buyer_id: str, provider: Provider, method: Mapping[str, Any], request_key: str
+    ) -> tuple[Attempt, int]:
+        """The attempt, and until when its order may be paid."""
         async with self.database.begin() as c:
             await orders.get(c, order_id, buyer_id)  # NotFound for a stranger, before anything is locked
             hold = await attempts.lock_order(c, order_id)
@@ -84,7 +84,7 @@ class Cashier:
             tried = await attempts.list_for_order(c, order_id)
             for known in tried:
                 if known.request_key == request_key:
-                    return known
+                    return known, hold.deadline_ms
                 if known.state in attempts.LIVE:
                     raise OutOfState("payment_in_progress", "another payment of this order is under way")
             orders.next_state(order.state, "pay")
@@ -93,25 +93,29 @@ class Cashier:
                 raise Refused(
                     "hold_expired", "the time to pay is over", deadline_ms=hold.deadline_ms, now_ms=now_ms
                 )
-            return await attempts.add(
+            attempt = await attempts.add(
                 c,
                 order_id=order_id,
                 number=len(tried) + 1,
-                provider=provider_name,
+                provider=provider.name,
                 amount_minor=order.total_minor,
                 currency=order.currency,
                 request_key=request_key,
-                card_last4=card_last4,
+                card_last4=provider.check_method(method, order.currency),
                 now_ms=now_ms,
             )
+            return attempt, hold.deadline_ms
 
-    async def _create(self, provider: Provider, attempt: Attempt, method: Mapping[str, Any]) -> Attempt:
+    async def _create(
+        self, provider: Provider, attempt: Attempt, method: Mapping[str, Any], deadline_ms: int
+    ) -> Attempt:
         payment = NewPayment(
             attempt_id=attempt.attempt_id,
             order_id=attempt.order_id,
             amount_minor=attempt.amount_minor,
             currency=attempt.currency,
             method=method,
+            expires_at_ms=deadline_ms,
         )
         try:
             answer = await provider.create(payment)
@@ -153,8 +157,11 @@ class Cashier:
     async def process_inbox(self, limit: int = 100) -> int:
         """Settle what stored messages say; how many are done."""
 
-        async def settle(event: WebhookEvent) -> str:
-            return (await self._settle(event.attempt_id, event.answer, "webhook")).effect
+        async def settle(provider: Provider, event: WebhookEvent) -> str:
+            answer = event.answer
+            if provider.asks_back and answer.outcome == "succeeded":
+                answer = await provider.query(event.attempt_id, answer.provider_ref)
+            return (await self._settle(event.attempt_id, answer, "webhook")).effect
 
         return await webhook_inbox.process(self.database, self.providers, settle, self.clock_ms, limit)
 

@@ -13,24 +13,46 @@ closed: cancelled, can never become money any more · not_found: never heard of 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPayment:
-    """What is asked for. `attempt_id` is our reference and makes the call idempotent; `method` never reaches our database."""
+    """What is asked for. `attempt_id` is our reference and makes the call idempotent; `method` never reaches our database.
+
+    After `expires_at_ms` nobody should be able to pay any more, as far as the provider can be told so.
+    """
 
     attempt_id: str
     order_id: str
     amount_minor: int
     currency: str
     method: Mapping[str, Any]
+    expires_at_ms: int
+    description: str = "Order"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentAnswer:
-    """One of OUTCOMES, with the captured amount when it succeeded."""
+    """One of OUTCOMES, with the captured amount when it succeeded, and with what the provider keeps of it where it says so.
+
+    `next_action` is what the buyer has to do for a `pending` payment: {type: "redirect" or "qr", url}.
+    """
 
     outcome: str
     provider_ref: str | None = None
     amount_minor: int | None = None
     currency: str | None = None
     reason: str | None = None
+    fee_minor: int | None = None
+    next_action: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRefund:
+    """Money to send back: `amount_minor` of the payment of `total_minor`. `refund_id` makes the call idempotent."""
+
+    refund_id: str
+    attempt_id: str
+    provider_ref: str | None
+    amount_minor: int
+    total_minor: int
+    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +80,18 @@ class Provider(Protocol):
     @property
     def name(self) -> str: ...
 
-    def check_method(self, method: Mapping[str, Any]) -> str:
-        """The last four digits, for the receipt; raises Invalid when this can never be a means of payment."""
+    @property
+    def asks_back(self) -> bool:
+        """Whether a message about money is only a hint to query for the whole answer (with the fee)."""
+        ...
+
+    @property
+    def webhook_reply(self) -> str | None:
+        """The words that tell the provider its message has come; None where the status alone does."""
+        ...
+
+    def check_method(self, method: Mapping[str, Any], currency: str) -> str | None:
+        """The card's last four digits, for the receipt, if we see a card at all; raises Invalid when this can never pay."""
         ...
 
     async def create(self, payment: NewPayment) -> PaymentAnswer: ...
@@ -72,9 +104,7 @@ class Provider(Protocol):
 
     async def query(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer: ...
 
-    async def refund(
-        self, refund_id: str, attempt_id: str, amount_minor: int, currency: str
-    ) -> RefundAnswer: ...
+    async def refund(self, refund: NewRefund) -> RefundAnswer: ...
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes, now_ms: int) -> WebhookEvent:
         """Check signature and age; raises Refused("bad_signature") or Invalid("bad_webhook"). Header names are lower case."""

@@ -12,7 +12,7 @@ from commerce import crash_points, ledger, outbox
 from commerce.database import Database
 from commerce.errors import Refused, Unavailable
 from commerce.payments.attempts import Attempt
-from commerce.payments.provider import Provider, RefundAnswer
+from commerce.payments.provider import NewRefund, Provider, RefundAnswer
 from commerce.schema import order as order_table
 from commerce.schema import payment_attempt
 from commerce.schema import refund as refund_table
@@ -57,14 +57,26 @@ async def send_pending(
     """Ask the providers for up to `limit` pending refunds; how many were answered for good. Repeats are harmless: same id."""
     async with database.read() as c:
         waiting = (refund_table.c.state == "pending", refund_table.c.next_try_at_ms <= clock_ms())
-        columns = (refund_table, payment_attempt.c.provider)
+        columns = (
+            refund_table,
+            payment_attempt.c.provider,
+            payment_attempt.c.provider_ref.label("payment_ref"),
+            payment_attempt.c.captured_minor,
+        )
         query = select(*columns).join_from(refund_table, payment_attempt).where(*waiting)
         due = (await c.execute(query.order_by(refund_table.c.next_try_at_ms).limit(limit))).all()
     answered = 0
     for row in due:
         try:
             answer = await providers[row.provider].refund(
-                row.refund_id, row.attempt_id, row.amount_minor, row.currency
+                NewRefund(
+                    refund_id=row.refund_id,
+                    attempt_id=row.attempt_id,
+                    provider_ref=row.payment_ref,
+                    amount_minor=row.amount_minor,
+                    total_minor=row.captured_minor,
+                    currency=row.currency,
+                )
             )
         except Unavailable as error:
             answer = RefundAnswer(state="pending", reason=error.code)

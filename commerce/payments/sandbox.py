@@ -26,7 +26,7 @@ from commerce import crash_points
 from commerce.database import Database
 from commerce.errors import Invalid, Unavailable
 from commerce.payments import sandbox_webhooks
-from commerce.payments.provider import NewPayment, PaymentAnswer, RefundAnswer, WebhookEvent
+from commerce.payments.provider import NewPayment, NewRefund, PaymentAnswer, RefundAnswer, WebhookEvent
 from commerce.schema import sandbox_delivery, sandbox_payment, sandbox_refund
 
 BEHAVIOURS: Final = {
@@ -79,7 +79,15 @@ class Sandbox:
     def name(self) -> str:
         return "sandbox"
 
-    def check_method(self, method: Mapping[str, Any]) -> str:
+    @property
+    def asks_back(self) -> bool:
+        return False
+
+    @property
+    def webhook_reply(self) -> str | None:
+        return None
+
+    def check_method(self, method: Mapping[str, Any], currency: str) -> str | None:
         """The card's last four digits; raises Invalid("bad_card")."""
         return _card_number(method)[-4:]
 
@@ -183,35 +191,37 @@ class Sandbox:
         assert done is not None
         return _answer(done)
 
-    async def refund(self, refund_id: str, attempt_id: str, amount_minor: int, currency: str) -> RefundAnswer:
+    async def refund(self, refund: NewRefund) -> RefundAnswer:
         """Idempotent by refund id; fails when more would go back than came."""
-        known = select(sandbox_refund).where(sandbox_refund.c.refund_id == refund_id)
+        known = select(sandbox_refund).where(sandbox_refund.c.refund_id == refund.refund_id)
+        row = {
+            "refund_id": refund.refund_id,
+            "attempt_id": refund.attempt_id,
+            "amount_minor": refund.amount_minor,
+        }
         try:
             async with self._database.begin() as c:
                 if (await c.execute(known)).first() is None:
-                    row = {"refund_id": refund_id, "attempt_id": attempt_id, "amount_minor": amount_minor}
                     # First the row: its key makes the same refund wait, where the sums would call it one too many.
                     await c.execute(insert(sandbox_refund).values(**row, created_at_ms=self._clock_ms()))
-                    if not await self._pay_back(c, attempt_id, amount_minor, currency):
+                    if not await self._pay_back(c, refund):
                         raise _NotRefundable
         except _NotRefundable:
             return RefundAnswer(state="failed", reason="not_refundable")
-        except (
-            IntegrityError
-        ) as error:  # the same refund is being paid at this very moment; or the payment is unknown
-            if (await self.query(attempt_id, None)).outcome == "not_found":
+        except IntegrityError as error:  # being paid at this very moment; or the payment is unknown
+            if (await self.query(refund.attempt_id, None)).outcome == "not_found":
                 return RefundAnswer(state="failed", reason="not_refundable")
             raise Unavailable("provider_busy", "the refund is just being paid") from error
-        return RefundAnswer(state="succeeded", provider_ref=f"sbx_{refund_id}")
+        return RefundAnswer(state="succeeded", provider_ref=f"sbx_{refund.refund_id}")
 
-    async def _pay_back(self, c: AsyncConnection, attempt_id: str, amount_minor: int, currency: str) -> bool:
+    async def _pay_back(self, c: AsyncConnection, refund: NewRefund) -> bool:
         paid_back = update(sandbox_payment).where(
-            sandbox_payment.c.attempt_id == attempt_id,
+            sandbox_payment.c.attempt_id == refund.attempt_id,
             sandbox_payment.c.state == "succeeded",
-            sandbox_payment.c.currency == currency,
-            sandbox_payment.c.refunded_minor + amount_minor <= sandbox_payment.c.amount_minor,
+            sandbox_payment.c.currency == refund.currency,
+            sandbox_payment.c.refunded_minor + refund.amount_minor <= sandbox_payment.c.amount_minor,
         )
-        more = {"refunded_minor": sandbox_payment.c.refunded_minor + amount_minor}
+        more = {"refunded_minor": sandbox_payment.c.refunded_minor + refund.amount_minor}
         return (await c.execute(paid_back.values(more))).rowcount == 1
 
     def verify_webhook(self, headers: Mapping[str, str], body: bytes, now_ms: int) -> WebhookEvent:

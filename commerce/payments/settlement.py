@@ -58,8 +58,14 @@ async def settle(
     return Settled(effect, await attempts.get(c, attempt_id), hold.sale_id, hold.buyer_id)
 
 
-def _reference(answer: PaymentAnswer) -> dict[str, str]:
-    return {} if answer.provider_ref is None else {"provider_ref": answer.provider_ref}
+def _reference(answer: PaymentAnswer) -> dict[str, Any]:
+    """What the provider calls it, and what the buyer has to do; what an answer does not repeat stays."""
+    found: dict[str, Any] = {}
+    if answer.provider_ref is not None:
+        found["provider_ref"] = answer.provider_ref
+    if answer.next_action is not None:
+        found["next_action"] = dict(answer.next_action)
+    return found
 
 
 async def _succeed(
@@ -87,6 +93,11 @@ async def _succeed(
     if not await attempts.change(c, attempt.attempt_id, "succeeded", now_ms, **money, **_reference(answer)):
         return "old_news"
     order = await orders.get(c, attempt.order_id)
+    if answer.fee_minor:
+        fee = ledger.fee(
+            attempt.attempt_id, order.order_id, answer.fee_minor, attempt.currency, attempt.provider
+        )
+        await ledger.post(c, fee, now_ms)
     if hold.state in ("bound", "expiring"):
         await _sell(c, hold, order, attempt, source, now_ms)
         return "paid"

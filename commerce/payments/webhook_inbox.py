@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 MAX_TRIES: Final = 20
 MAX_PAUSE_MS: Final = 60_000
-MAX_EVENT_ID_CHARACTERS: Final = 80
+MAX_EVENT_ID_CHARACTERS: Final = 128
 
 
 async def store(c: AsyncConnection, provider: str, event: WebhookEvent, body: bytes, now_ms: int) -> bool:
@@ -34,7 +34,7 @@ async def store(c: AsyncConnection, provider: str, event: WebhookEvent, body: by
 async def process(
     database: Database,
     providers: Mapping[str, Provider],
-    settle: Callable[[WebhookEvent], Awaitable[str]],
+    settle: Callable[[Provider, WebhookEvent], Awaitable[str]],
     clock_ms: Callable[[], int],
     limit: int,
 ) -> int:
@@ -55,10 +55,15 @@ async def process(
 
 
 async def _process_one(
-    row: Row[Any], providers: Mapping[str, Provider], settle: Callable[[WebhookEvent], Awaitable[str]]
+    row: Row[Any],
+    providers: Mapping[str, Provider],
+    settle: Callable[[Provider, WebhookEvent], Awaitable[str]],
 ) -> tuple[str, bool]:
     try:
-        return await settle(providers[row.provider].read_webhook(row.body)), True
+        provider = providers.get(row.provider)
+        if provider is None:
+            return "provider_not_configured", False
+        return await settle(provider, provider.read_webhook(row.body)), True
     except (NotFound, Invalid) as error:
         return error.code, True  # it will never be about one of our attempts
     except Unavailable as error:

@@ -356,16 +356,41 @@ class OrderPage(Model):
     next_cursor: str | None
 
 
+ProviderName = Literal["sandbox", "stripe", "alipay", "wechat_pay"]
+
+
 class NewPayment(Model):
-    method: Literal["card"]
-    card_number: Annotated[str, StringConstraints(pattern=r"^[0-9]{12,19}$")]
-    provider: Literal["sandbox"] = "sandbox"
+    """`card` for the sandbox's test cards; `page` for a provider's own page or QR code, made for a phone or a desktop."""
+
+    method: Literal["card", "page"]
+    card_number: Annotated[str, StringConstraints(pattern=r"^[0-9]{12,19}$")] | None = None
+    device: Literal["phone", "desktop"] = "desktop"
+    provider: ProviderName = "sandbox"
+
+
+class NextAction(Model):
+    """Where the buyer goes to pay: a page to be sent to, or the text of a QR code."""
+
+    type: Literal["redirect", "qr"]
+    url: str
 
 
 class PaymentShown(Model):
     attempt_id: str
     state: Literal["succeeded", "declined", "pending"]
     reason: str | None
+    next_action: NextAction | None = None
+
+
+class PaymentProvider(Model):
+    name: ProviderName
+    method: Literal["card", "page"]
+    currencies: list[str] | None
+    """None: every currency."""
+
+
+class PaymentProviders(Model):
+    providers: list[PaymentProvider]
 
 
 class PaymentAnswer(Model):

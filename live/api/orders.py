@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.responses import PlainTextResponse, Response
+
 from commerce import orders, sale_rows
 from commerce.errors import Refused
 from commerce.hold_desk import granted
@@ -123,13 +125,18 @@ async def _pay(call: Call) -> models.PaymentAnswer:
         call.parameter("order_id"),
         call.buyer_id,
         body.provider,
-        {"card_number": body.card_number},
+        {"card_number": body.card_number, "device": body.device, "address": call.caller.address},
         call.key,
     )
     await tell(call, order)
     return models.PaymentAnswer(
         payment=models.PaymentShown(
-            attempt_id=attempt.attempt_id, state=attempt.answer, reason=attempt.reason
+            attempt_id=attempt.attempt_id,
+            state=attempt.answer,
+            reason=attempt.reason,
+            next_action=models.NextAction.model_validate(attempt.next_action)
+            if attempt.next_action and attempt.answer == "pending"
+            else None,
         ),
         order=shown(order),
     )
@@ -160,12 +167,32 @@ async def _cancel(call: Call) -> models.OrderShown:
     return shown(order)
 
 
-async def _webhook(call: Call) -> None:
+CNY_ONLY: Final = ("alipay", "wechat_pay")
+
+
+async def _providers(call: Call) -> models.PaymentProviders:
+    return models.PaymentProviders(
+        providers=[
+            models.PaymentProvider.model_validate(
+                {
+                    "name": name,
+                    "method": "card" if name == "sandbox" else "page",
+                    "currencies": ["CNY"] if name in CNY_ONLY else None,
+                }
+            )
+            for name in call.wiring.providers
+        ]
+    )
+
+
+async def _webhook(call: Call) -> Response | None:
     headers = {name.lower(): value for name, value in call.request.headers.items()}
+    provider = call.wiring.cashier.provider(call.parameter("provider"))
     try:
-        await call.wiring.cashier.receive_webhook(call.parameter("provider"), headers, call.raw)
+        await call.wiring.cashier.receive_webhook(provider.name, headers, call.raw)
     except Refused as error:
         raise HttpProblem(400, error.code, error.message) from None
+    return None if provider.webhook_reply is None else PlainTextResponse(provider.webhook_reply)
 
 
 ENDPOINTS = (
@@ -237,6 +264,14 @@ ENDPOINTS = (
         roles=READ,
         answer=models.OrderPage,
         queries=(STATE, SEARCH, LIMIT, CURSOR),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/payment-providers",
+        summary="Who can be paid through here",
+        tag="orders",
+        handler=_providers,
+        answer=models.PaymentProviders,
     ),
     Endpoint(
         method="POST",

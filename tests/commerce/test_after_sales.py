@@ -15,7 +15,7 @@ from commerce.errors import CommerceError, Invalid, NotFound, OutOfState, Refuse
 from commerce.hold_tokens import sign
 from commerce.order_export import COLUMNS, export_csv
 from commerce.orders import Order
-from commerce.payments.provider import RefundAnswer
+from commerce.payments.provider import NewRefund, RefundAnswer
 from commerce.payments.sandbox import Sandbox
 from commerce.sale_rules import Sale
 from tests.commerce.world import ADDRESS, TOKEN_KEY, WEBHOOK_KEY, World, new_id
@@ -131,9 +131,7 @@ async def test_a_refund_waits_for_a_silent_provider_and_calls_a_person_when_it_i
             [Unavailable("provider_down"), RefundAnswer(state="failed", reason="account_closed")]
         )
 
-        async def refund(
-            self, refund_id: str, attempt_id: str, amount_minor: int, currency: str
-        ) -> RefundAnswer:
+        async def refund(self, refund: NewRefund) -> RefundAnswer:
             answer = next(self.answers)
             if isinstance(answer, CommerceError):
                 raise answer

@@ -301,6 +301,7 @@ async def test_an_attempt_that_never_reached_the_provider_is_closed_there_and_he
         amount_minor=attempt.amount_minor,
         currency=attempt.currency,
         method={"card_number": OK_CARD},
+        expires_at_ms=2**52,
     )
     assert (await world.sandbox.create(late)).outcome == "closed"  # the dead process' call comes after all
     paid, _ = await world.pay(order, key="tap-2")

@@ -14,8 +14,10 @@ PLANTED = {
     "capacity_equals_movements": "UPDATE stock SET capacity = capacity + 1",
     "settled_is_sold": "UPDATE sale SET state = 'settled'",
     "one_order_per_hold": "UPDATE orders SET quantity = 2, total_minor = unit_price_minor * 2 WHERE state = 'paid'",
-    "one_live_attempt": """INSERT INTO payment_attempt SELECT 'pa_x', order_id, 9, 'k', provider, NULL, 1, 'CNY', 'unknown',
-        NULL, NULL, 0, 0, 0, 0, 0, 0 FROM payment_attempt WHERE state = 'pending'""",
+    "one_live_attempt": """INSERT INTO payment_attempt (attempt_id, order_id, number, request_key, provider, amount_minor, currency,
+        state, captured_minor, refunded_minor, created_at_ms, changed_at_ms, next_poll_at_ms, polls)
+        SELECT 'pa_x', order_id, 9, 'k', provider, 1, 'CNY', 'unknown', 0, 0, 0, 0, 0, 0
+        FROM payment_attempt WHERE state = 'pending'""",
     "quota_equals_holds": "UPDATE buyer_quota SET used = 0",
     "order_matches_hold": "UPDATE hold SET state = 'released' WHERE state = 'sold'",
     "paid_means_captured": "UPDATE payment_attempt SET captured_minor = 0",

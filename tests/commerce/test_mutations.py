@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from commerce import stock
 from commerce.database import create_database
 from commerce.hot_ledger import HotLedger
 from commerce.payments import attempts, refunds
+from commerce.payments.provider import NewRefund
 from commerce.payments.sandbox import Sandbox
 from commerce.schema import payment_attempt
 from commerce.schema import stock as stock_table
@@ -77,9 +79,11 @@ def without_giving_quota_back(patch: pytest.MonkeyPatch) -> None:
 def with_a_new_id_for_every_try_of_a_refund(patch: pytest.MonkeyPatch) -> None:
     real = Sandbox.refund
 
-    async def refund(self: Sandbox, refund_id: str, attempt_id: str, amount: int, currency: str) -> Any:
-        answer = await real(self, uuid.uuid4().hex, attempt_id, amount, currency)
-        return await real(self, uuid.uuid4().hex, attempt_id, amount, currency) if amount < 9_900 else answer
+    async def refund(self: Sandbox, asked: NewRefund) -> Any:
+        answer = await real(self, replace(asked, refund_id=uuid.uuid4().hex))
+        if asked.amount_minor < 9_900:
+            answer = await real(self, replace(asked, refund_id=uuid.uuid4().hex))
+        return answer
 
     patch.setattr(Sandbox, "refund", refund)
 

@@ -11,14 +11,30 @@ import pytest
 from commerce import crash_points
 from commerce.errors import Invalid, NotFound, Refused, Unavailable
 from commerce.payments import sandbox_webhooks, webhook_inbox
-from commerce.payments.provider import NewPayment, PaymentAnswer, RefundAnswer
+from commerce.payments.provider import NewPayment, NewRefund, PaymentAnswer, RefundAnswer
 from commerce.payments.sandbox import LATE_MS, MAX_TRIES
 from tests.commerce.world import OK_CARD, SILENT_CARD, WEBHOOK_KEY, World
 
 
+def refund(refund_id: str, attempt_id: str, amount_minor: int, currency: str) -> NewRefund:
+    return NewRefund(
+        refund_id=refund_id,
+        attempt_id=attempt_id,
+        provider_ref=None,
+        amount_minor=amount_minor,
+        total_minor=100,
+        currency=currency,
+    )
+
+
 def payment(card: str = OK_CARD, attempt_id: str = "pa_1") -> NewPayment:
     return NewPayment(
-        attempt_id=attempt_id, order_id="or_1", amount_minor=100, currency="CNY", method={"card_number": card}
+        attempt_id=attempt_id,
+        order_id="or_1",
+        amount_minor=100,
+        currency="CNY",
+        method={"card_number": card},
+        expires_at_ms=2**52,
     )
 
 
@@ -50,11 +66,11 @@ async def test_a_cancelled_payment_never_succeeds_and_never_says_so(world: World
 async def test_a_refund_is_paid_once_per_id_and_never_above_what_came(world: World) -> None:
     await world.sandbox.create(payment())
     for _ in range(2):
-        assert (await world.sandbox.refund("rf_1", "pa_1", 60, "CNY")).state == "succeeded"
-    assert (await world.sandbox.refund("rf_2", "pa_1", 41, "CNY")).state == "failed"
-    assert (await world.sandbox.refund("rf_3", "pa_1", 40, "USD")).state == "failed"
-    assert (await world.sandbox.refund("rf_4", "pa_1", 40, "CNY")).state == "succeeded"
-    assert (await world.sandbox.refund("rf_5", "pa_none", 1, "CNY")).state == "failed"
+        assert (await world.sandbox.refund(refund("rf_1", "pa_1", 60, "CNY"))).state == "succeeded"
+    assert (await world.sandbox.refund(refund("rf_2", "pa_1", 41, "CNY"))).state == "failed"
+    assert (await world.sandbox.refund(refund("rf_3", "pa_1", 40, "USD"))).state == "failed"
+    assert (await world.sandbox.refund(refund("rf_4", "pa_1", 40, "CNY"))).state == "succeeded"
+    assert (await world.sandbox.refund(refund("rf_5", "pa_none", 1, "CNY"))).state == "failed"
 
 
 async def test_calls_that_come_twice_at_once_count_once(world: World) -> None:
@@ -69,7 +85,7 @@ async def test_calls_that_come_twice_at_once_count_once(world: World) -> None:
     created = await asyncio.gather(*(tolerant(world.sandbox.create(payment())) for _ in range(6)))
     assert {type(answer) for answer in created} <= {PaymentAnswer, str}
     refunded = await asyncio.gather(
-        *(tolerant(world.sandbox.refund("rf_1", "pa_1", 60, "CNY")) for _ in range(6))
+        *(tolerant(world.sandbox.refund(refund("rf_1", "pa_1", 60, "CNY"))) for _ in range(6))
     )
     assert any(isinstance(answer, RefundAnswer) for answer in refunded)
     assert not [
