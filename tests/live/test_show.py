@@ -16,7 +16,7 @@ from loadtests.show import Show
 from realtime.client import RoomClient
 from tests.services import wait_until, wait_until_sync
 
-GHOSTS = 6
+GHOSTS = 20
 CARD = "4242424242424242"
 ADDRESS = {"line1": "1 Nanjing Road", "city": "Shanghai", "postcode": "200000", "country": "CN"}
 
@@ -114,7 +114,7 @@ async def test_ghosts_join_and_are_never_counted_as_people(haunted: Show) -> Non
 async def test_ghosts_buy_when_a_sale_opens_and_their_orders_are_marked(haunted: Show) -> None:
     desk = host(haunted)
     wait_until_sync(lambda: stats(desk)["ghosts"] == GHOSTS, 30, "all ghosts")
-    sale_id = fire(desk, "va_scarf_red", quota=8)
+    sale_id = fire(desk, "va_scarf_red", quota=30)
     wait_until_sync(lambda: stats(desk)["orders"]["ghost_placed"] >= 1, 40, "a ghost's order")
     orders = desk.http.get(f"/api/rooms/{ROOM_ID}/orders").json()["orders"]
     assert all(order["ghost"] for order in orders if order["sale_id"] == sale_id)
