@@ -419,3 +419,40 @@ sandbox_delivery = Table(
     _ms("delivered_at_ms", nullable=True),
     Index("ix_sandbox_delivery_delivered_at_ms_due_at_ms", "delivered_at_ms", "due_at_ms"),
 )
+
+webhook_endpoint = Table(
+    "webhook_endpoint",
+    metadata,
+    _id("endpoint_id", primary_key=True),
+    _id("room_id", nullable=False, index=True),
+    Column("url", String(500), nullable=False),
+    Column("event_types", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("disabled_reason", String(200)),
+    Column("generation", Integer, nullable=False),  # of the secret, which is derived and never stored
+    _ms("rotated_at_ms", nullable=True),
+    _ms("created_at_ms"),
+    _ms("last_success_at_ms", nullable=True),
+    _ms("last_failure_at_ms", nullable=True),
+    CheckConstraint("state IN ('active', 'disabled')", name="state_known"),
+)
+
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("delivery_id", AutoId, primary_key=True, autoincrement=True),
+    Column("endpoint_id", ForeignKey("webhook_endpoint.endpoint_id"), nullable=False),
+    _id("event_id", nullable=False),
+    Column("event_type", String(40), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    _ms("created_at_ms"),
+    _ms("next_try_at_ms"),
+    _ms("done_at_ms", nullable=True),
+    Column("last_status", Integer),
+    Column("last_error", String(200)),
+    CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="state_known"),
+    UniqueConstraint("endpoint_id", "event_id"),
+    Index("ix_webhook_delivery_state_next_try_at_ms", "state", "next_try_at_ms"),
+)

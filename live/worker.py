@@ -17,12 +17,16 @@ from sqlalchemy import select
 
 from commerce import idempotency, invariants, outbox, reconciliation
 from commerce.clock import wall_clock_ms
+from commerce.merchant_webhooks import deliveries
+from commerce.merchant_webhooks import messages as merchant_messages
+from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
 from live import metrics, processes, rooms
 from live.jobs import Job, run_jobs
 from live.metrics import WorkerMetrics
 from live.processes import CannotStart
 from live.settings import Settings
+from live.webhook_sender import WebhookSender
 from live.wiring import Wiring, connected
 
 log = logging.getLogger("flashroom.worker")
@@ -81,6 +85,9 @@ class Worker:
         self._numbers = numbers
         self._clock_ms = clock_ms
         self._alarmed: frozenset[str] = frozenset()
+        sender = WebhookSender(client, allow_private=not show.settings.is_production)
+        key = show.settings.key("merchant webhook")
+        self._merchants = deliveries.Sender(show.database, key, sender.post, clock_ms)
 
     def jobs(self) -> list[Job]:
         """What runs how often. Short intervals belong to jobs that look with one indexed read and mostly find nothing."""
@@ -96,6 +103,7 @@ class Worker:
             Job("let go", 0.5, _counted(cashier.let_go), again_at=LIMIT),
             Job("refunds", 1.0, _counted(cashier.send_refunds)),
             Job("webhooks", 0.4, self.deliver_webhooks),
+            Job("merchants", 0.5, self.send_merchant_webhooks, timeout_s=50.0),
             Job("reconcile", 1.0, self.reconcile),
             Job("values", 2.0, self.publish_values),
             Job("invariants", 60.0, self.check_invariants, timeout_s=60.0),
@@ -121,9 +129,21 @@ class Worker:
             if (await c.execute(waiting)).first() is None:
                 return 0
         projector = self._show.projector
-        sent = await outbox.relay(self._show.database, projector.deliver, LIMIT, clock_ms=self._clock_ms)
+        sent = await outbox.relay(self._show.database, self._deliver, LIMIT, clock_ms=self._clock_ms)
         await projector.publish_moved()
         return sent
+
+    async def _deliver(self, event: OutboxEvent) -> None:
+        """To the merchants' systems, as rows, and to the room. Either may be done twice without harm."""
+        if merchant_messages.type_of(event.type, event.payload) is not None:
+            async with self._show.database.begin() as c:
+                event_id = f"evt_{event.outbox_id}_{event.created_at_ms}"
+                await deliveries.enqueue(c, event_id, event.type, event.payload, self._clock_ms())
+        await self._show.projector.deliver(event)
+
+    async def send_merchant_webhooks(self) -> int:
+        """Send what merchants' systems are to hear."""
+        return await self._merchants.send_due(LIMIT)
 
     async def sweep(self) -> int:
         """Free soft holds past their grace, serve wait lists, draw lots, and tell the buyers."""
@@ -195,6 +215,7 @@ class Worker:
         now_ms = self._clock_ms()
         async with self._show.database.begin() as c:
             done = await outbox.forget_sent(c, now_ms) + await idempotency.forget_old(c, now_ms)
+            done += await deliveries.forget_old(c, now_ms)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
         async with self._show.database.read() as c:
             found = await rooms.list_all(c)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from live.api import accounts, after_sales, media, moderation, orders, rooms, sales
+from live.api import accounts, after_sales, media, merchant_webhooks, moderation, orders, rooms, sales
 
 ENDPOINTS = (
     *accounts.ENDPOINTS,
@@ -11,5 +11,6 @@ ENDPOINTS = (
     *orders.ENDPOINTS,
     *after_sales.ENDPOINTS,
     *media.ENDPOINTS,
+    *merchant_webhooks.ENDPOINTS,
     *moderation.ENDPOINTS,
 )

@@ -57,9 +57,7 @@ async def test_a_call_that_died_is_taken_over_once_after_five_seconds(database: 
     await begin(database)
     with pytest.raises(OutOfState):
         await begin(database, now_ms=4_999)
-    answers = await asyncio.gather(
-        *(begin(database, now_ms=5_000) for _ in range(4)), return_exceptions=True
-    )
+    answers = await asyncio.gather(*(begin(database, now_ms=5_000) for _ in range(4)), return_exceptions=True)
     assert answers.count(Begun()) == 1
 
 

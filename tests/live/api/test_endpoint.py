@@ -53,6 +53,8 @@ def path_of(endpoint: Endpoint, shop: Shop, sale_id: str, order_id: str = "or_no
         comment_id="co_none",
         viewer_id="gu_x",
         provider="sandbox",
+        endpoint_id="we_none",
+        delivery_id="1",
     )
 
 
