@@ -135,18 +135,20 @@ class AfterSales:
     async def _take_back(
         self, c: AsyncConnection, hold: Any, refund_id: str, restock: str, now_ms: int
     ) -> None:
-        """The order's units are free again: in the sale while it runs, else on the shelf."""
+        """The order's units are free again: in the sale while it runs, else on the shelf. A sold-out sale opens again for them."""
         cas = update(hold_table).where(hold_table.c.hold_id == hold.hold_id, hold_table.c.state == "sold")
         if (await c.execute(cas.values(state="returned"))).rowcount != 1:
             raise OutOfState("order_changed_meanwhile", "the order's units are not sold (any more)")
         await stock.free_quota(c, hold.sale_id, hold.buyer_id, hold.quantity)
         # The sale's row is locked, so that it cannot settle between our look at its state and the units' return.
-        locked = select(sale_table.c.state, sale_table.c.variant_id).where(
-            sale_table.c.sale_id == hold.sale_id
-        )
-        sale = (await c.execute(locked.with_for_update())).one()
+        locked = select(sale_table.c.state).where(sale_table.c.sale_id == hold.sale_id)
+        await c.execute(locked.with_for_update())
         await stock.unsell(c, hold.sale_id, hold.quantity)
-        if restock == "shelf" or sale.state not in OCCUPYING:
+        sale = await sale_rows.get(c, hold.sale_id)
+        if restock != "shelf" and sale.state == "draining" and sale.state_reason == "sold_out":
+            if now_ms < (sale.closes_at_ms or 0):
+                await sale_rows.change(c, sale, "reopen", now_ms, state_reason=None, closed_at_ms=None)
+        elif restock == "shelf" or sale.state not in OCCUPYING:
             await stock.move(
                 c,
                 movement_id=f"return:{refund_id}",

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import BigInteger, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -275,3 +275,82 @@ async def receipt(c: AsyncConnection, sale_id: str, hold_id: str) -> Receipt:
         lines=tuple(row.entry for row in rows if row.seq >= first),
         path=tuple(merkle_path(await _checkpoints(c, sale_id), index)),
     )
+
+
+MAX_ATTEMPTS: Final = 50
+MAX_BUCKETS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSeen:
+    """One line about a buyer's own attempt. `place` and `after_last_unit_ms` tell one who was refused how close it was."""
+
+    position: int
+    hold_id: str
+    at_ms: int
+    decision: str
+    reason: str
+    quantity: int
+    place: int | None
+    after_last_unit_ms: int | None
+
+
+async def attempts_of(c: AsyncConnection, sale_id: str, buyer_id: str) -> list[AttemptSeen]:
+    """The newest 50 lines about a buyer, oldest first."""
+    columns = allocation_entry.c
+    mine = select(allocation_entry).where(columns.sale_id == sale_id, columns.buyer_id == buyer_id)
+    rows = (await c.execute(mine.order_by(columns.seq.desc()).limit(MAX_ATTEMPTS))).all()
+    found = []
+    for row in reversed(rows):
+        last = None
+        if row.decision == "refused":
+            granted = (columns.sale_id == sale_id, columns.decision == "granted", columns.seq < row.seq)
+            query = select(columns.seq, columns.at_ms).where(*granted).order_by(columns.seq.desc()).limit(1)
+            last = (await c.execute(query)).first()
+        found.append(
+            AttemptSeen(
+                position=row.seq,
+                hold_id=row.hold_id,
+                at_ms=row.at_ms,
+                decision=row.decision,
+                reason=json.loads(row.entry)["reason"],
+                quantity=row.quantity,
+                place=None if last is None else row.seq - last.seq,
+                after_last_unit_ms=None if last is None else max(0, row.at_ms - last.at_ms),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rush:
+    """Attempts per bucket since the opening: (bucket's number, decision, how many). `last_unit_ms` is when the last unit went."""
+
+    bucket_ms: int
+    opened_at_ms: int
+    last_unit_ms: int | None
+    counts: list[tuple[int, str, int]]
+
+
+async def rush(c: AsyncConnection, sale_id: str, opened_at_ms: int, bucket_ms: int) -> Rush:
+    """What happened in the first 2,000 buckets after the opening, as far as the log is persisted."""
+    columns = allocation_entry.c
+    number = (columns.at_ms - opened_at_ms).op("/", return_type=BigInteger())(bucket_ms)  # of integers: whole
+    until_ms = opened_at_ms + bucket_ms * MAX_BUCKETS
+    within = (columns.sale_id == sale_id, columns.at_ms >= opened_at_ms, columns.at_ms < until_ms)
+    query = select(number.label("number"), columns.decision, func.count().label("many")).where(*within)
+    rows = await c.execute(query.group_by("number", columns.decision).order_by("number", columns.decision))
+    last = select(func.max(columns.at_ms)).where(columns.sale_id == sale_id, columns.decision == "granted")
+    return Rush(
+        bucket_ms=bucket_ms,
+        opened_at_ms=opened_at_ms,
+        last_unit_ms=(await c.execute(last)).scalar(),
+        counts=[(int(row.number), row.decision, row.many) for row in rows],
+    )
+
+
+async def was_released(c: AsyncConnection, hold_ids: Sequence[str]) -> set[str]:
+    """Those of these holds that their buyers have let go."""
+    columns = allocation_entry.c
+    query = select(columns.hold_id).where(columns.hold_id.in_(hold_ids), columns.decision == "released")
+    return set((await c.execute(query)).scalars())

@@ -13,10 +13,11 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import crash_points, ledger, orders, outbox, sale_rows, stock
+from commerce import allocation_log, crash_points, ledger, orders, outbox, sale_rows, stock
 from commerce.bind_rows import (
     BindJob,
     Bound,
+    hold_released,
     hold_row,
     limit_reached,
     order_row,
@@ -45,6 +46,7 @@ class _Seen:
     used: dict[tuple[str, str], int]
     free: dict[str, int]
     quota_rows: set[tuple[str, str]]
+    released: set[str]
     taken: dict[str, int] = field(default_factory=dict)
     added: dict[tuple[str, str], int] = field(default_factory=dict)
     hold_rows: list[dict[str, Any]] = field(default_factory=list)
@@ -77,6 +79,7 @@ async def _read(c: AsyncConnection, jobs: list[BindJob]) -> _Seen:
         used=used,
         free={sale_id: sale.base for sale_id, sale in sales.items()},
         quota_rows=set(used),
+        released=await allocation_log.was_released(c, [job.hold.hold_id for job in jobs]),
     )
 
 
@@ -90,6 +93,8 @@ def _decide(seen: _Seen, job: BindJob, now_ms: int) -> Bound | CommerceError:
     refused = refusal(hold, sale, now_ms)
     if refused is not None or sale is None:
         return refused or sold_out_late()
+    if hold.hold_id in seen.released:
+        return hold_released()
     if seen.used.get(key, 0) + hold.quantity > sale.limit_per_buyer:
         return limit_reached(sale)
     if hold.quantity > seen.free[hold.sale_id]:

@@ -52,6 +52,11 @@ def refusal(hold: HoldToken, sale: Sale | None, now_ms: int) -> CommerceError | 
     return None
 
 
+def hold_released() -> Refused:
+    """Its buyer has let it go, and somebody else may have the unit by now."""
+    return Refused("hold_released", "you have let this hold go")
+
+
 def limit_reached(sale: Sale) -> Refused:
     return Refused("limit_reached", "the limit per buyer is reached", limit_per_buyer=sale.limit_per_buyer)
 

@@ -12,13 +12,25 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import crash_points, hold_tokens, ledger, orders, outbox, sale_rows, snapshots, stock, upsert
+from commerce import (
+    allocation_log,
+    crash_points,
+    hold_tokens,
+    ledger,
+    orders,
+    outbox,
+    sale_rows,
+    snapshots,
+    stock,
+    upsert,
+)
 from commerce.bind_group import GroupConflict, bind_group
 from commerce.bind_rows import (
     BindJob,
     Bound,
     check_address,
     check_name,
+    hold_released,
     hold_row,
     limit_reached,
     order_row,
@@ -61,7 +73,7 @@ class Checkout:
         """The order that this hold becomes; the same hold always gives the same order, also when called twice at once.
 
         `name` and `address` are the receiver's, `buyer_name` (default: `name`) is what the room may see, masked.
-        Raises Refused: bad_token, hold_expired, sale_closed, sold_out_late, limit_reached; Forbidden: not_your_hold;
+        Raises Refused: bad_token, hold_expired, hold_released, sale_closed, sold_out_late, limit_reached; Forbidden: not_your_hold;
         Invalid: bad_name, bad_address; Unavailable.
         """
         hold = hold_tokens.verify(self.token_key, token)
@@ -131,6 +143,8 @@ class Checkout:
         refused = refusal(hold, sale, now_ms)
         if refused is not None or sale is None:
             raise refused or sold_out_late()
+        if await allocation_log.was_released(c, [hold.hold_id]):
+            raise hold_released()
         row = hold_row(hold, now_ms)
         insert_hold = upsert.insert_into(c, hold_table).values(row)
         if not await upsert.wrote(c, insert_hold.on_conflict_do_nothing()):

@@ -260,6 +260,11 @@ class HotLedger:
         rank = await self._call(self.redis.zrank(_key(room_id, sale_id, "queue"), buyer_id))
         return None if rank is None else int(rank) + 1
 
+    async def queue(self, room_id: str, sale_id: str, limit: int) -> list[str]:
+        """The buyers at the head of the wait list, in the order in which they will be served."""
+        found = await self._call(self.redis.zrange(_key(room_id, sale_id, "queue"), 0, limit - 1))
+        return [buyer.decode() for buyer in found]
+
     async def oldest_soft_holds(self, room_id: str, sale_id: str, limit: int) -> list[str]:
         """Ids of the soft holds that end first."""
         found = await self._call(self.redis.zrange(_key(room_id, sale_id, "deadlines"), 0, limit - 1))

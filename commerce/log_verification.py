@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
-from commerce.log_chain import SEGMENT, first_hash, merkle_root
+from commerce.log_chain import SEGMENT, Receipt, first_hash, merkle_root
 from commerce.lots import lot
 
 FORMAT: Final = "flashroom allocation log 1"
@@ -238,3 +238,45 @@ def _object(line: str, what: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise VerificationFailed(f"the {what} cannot be read")
     return found
+
+
+RECEIPT_FORMAT: Final = "flashroom receipt 1"
+MAX_RECEIPT_PATH: Final = 64
+
+
+def receipt_object(receipt: Receipt, root: str) -> dict[str, Any]:
+    """A receipt as the file that its buyer keeps."""
+    return {
+        "format": RECEIPT_FORMAT,
+        "sale_id": receipt.sale_id,
+        "root": root,
+        "position": receipt.position,
+        "first_position": receipt.first_position,
+        "before": receipt.before,
+        "lines": list(receipt.lines),
+        "path": [list(step) for step in receipt.path],
+    }
+
+
+def verify_receipt(data: Any) -> dict[str, Any]:
+    """The proved entry of a receipt, which needs nothing but itself and the root that was published. Raises VerificationFailed."""
+    try:
+        if data["format"] != RECEIPT_FORMAT:
+            raise VerificationFailed("this is not a receipt")
+        path = tuple((str(side), str(sibling)) for side, sibling in data["path"])
+        receipt = Receipt(
+            sale_id=str(data["sale_id"]),
+            position=int(data["position"]),
+            first_position=int(data["first_position"]),
+            before=str(data["before"]),
+            lines=tuple(str(line) for line in data["lines"]),
+            path=path,
+        )
+        root = str(data["root"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise VerificationFailed(f"the receipt can't be read ({type(error).__name__})") from None
+    if len(path) > MAX_RECEIPT_PATH or any(side not in ("left", "right") for side, _ in path):
+        raise VerificationFailed("the receipt can't be read")
+    if not receipt.proves(root):
+        raise VerificationFailed("this entry is not part of the log with that root", receipt.position)
+    return _object(receipt.line, "entry")

@@ -237,6 +237,8 @@ payment_attempt = Table(
     Column("reason", String(80)),
     Column("card_last4", String(4)),
     Column("next_action", JSON),  # what the buyer has to do while it is pending
+    _minor("received_minor", nullable=True),  # of a quarantined payment: what came instead
+    Column("received_currency", String(3)),
     _minor("captured_minor"),
     _minor("refunded_minor"),  # asked for, whether or not the provider has answered yet
     _ms("created_at_ms"),

@@ -64,7 +64,30 @@ def parser() -> argparse.ArgumentParser:
     help_verify = "check an exported allocation log offline"
     verify = roles.add_parser("verify", help=help_verify, description=help_verify)
     verify.add_argument("file", type=Path, help="the file from /api/sales/SALE/log")
+    ledger = roles.add_parser("ledger", help="check that every movement of money balances")
+    ledger.add_argument("action", choices=("check",))
+    webhooks = roles.add_parser("webhooks", help="list payment providers' messages, or process one again")
+    actions = webhooks.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="the newest 50, and what became of them")
+    replay = actions.add_parser("replay", help="process one once more")
+    replay.add_argument("provider")
+    replay.add_argument("event_id")
     return built
+
+
+def _run(parsed: argparse.Namespace, settings: Settings) -> int | None:
+    """Run what the command line asks for."""
+    if parsed.role in ("ledger", "webhooks"):
+        from live import money_cli
+
+        if parsed.role == "ledger":
+            return money_cli.check_ledger(settings)
+        if parsed.action == "list":
+            return money_cli.list_webhooks(settings)
+        return money_cli.replay_webhook(settings, parsed.provider, parsed.event_id)
+    module, function = ROLES[parsed.role].function.split(":")
+    answer: int | None = getattr(importlib.import_module(module), function)(settings)
+    return answer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,14 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from live import verify
 
         return verify.run(parsed.file)
-    role = ROLES[name]
+    is_service = name in ROLES and ROLES[name].is_service
     logs.set_up(name, level=logging.WARNING if name in ("dev", "doctor") else None)
     try:
         if parent := os.environ.get(processes.DIE_WITH_PARENT):
             processes.die_with_parent(int(parent))
-        settings = Settings.read()
-        module, function = role.function.split(":")
-        answer = getattr(importlib.import_module(module), function)(settings)
+        answer = _run(parsed, Settings.read())
     except SettingsError as error:
         print(f"flashroom {name}: the settings can't be used:", file=sys.stderr)
         for mistake in error.mistakes:
@@ -92,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"flashroom {name}: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return 0 if role.is_service else 130
+        return 0 if is_service else 130
     return int(answer or 0)
 
 

@@ -26,6 +26,7 @@ from live.jobs import Job, run_jobs
 from live.metrics import WorkerMetrics
 from live.processes import CannotStart
 from live.settings import Settings
+from live.wait_list_places import Places
 from live.webhook_sender import WebhookSender
 from live.wiring import Wiring, connected
 
@@ -85,6 +86,7 @@ class Worker:
         self._numbers = numbers
         self._clock_ms = clock_ms
         self._alarmed: frozenset[str] = frozenset()
+        self._places = Places(show.hot_ledger, show.broker)
         sender = WebhookSender(client, allow_private=not show.settings.is_production)
         key = show.settings.key("merchant webhook")
         self._merchants = deliveries.Sender(show.database, key, sender.post, clock_ms)
@@ -155,6 +157,7 @@ class Worker:
             for notice in one.notices:
                 await show.projector.tell_notice(one.room_id, one.sale_id, notice, key, self._clock_ms())
             await reconciliation.told(show.hot_ledger, one)
+            await self._places.tell(one.room_id, one.sale_id, one.numbers.waiting)
         return sum(len(one.notices) for one in swept)
 
     async def persist_logs(self) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.errors import NotFound
 from commerce.schema import hold as hold_table
+from commerce.schema import order as order_table
 from commerce.schema import payment_attempt
 
 LIVE: Final = ("created", "pending", "unknown")
@@ -46,6 +47,8 @@ class Attempt:
     reason: str | None
     card_last4: str | None
     next_action: dict[str, str] | None
+    received_minor: int | None
+    received_currency: str | None
     captured_minor: int
     refunded_minor: int
     created_at_ms: int
@@ -94,6 +97,14 @@ async def list_due(c: AsyncConnection, now_ms: int, limit: int) -> list[Attempt]
     return [_attempt(row) for row in rows]
 
 
+async def list_quarantined(c: AsyncConnection, room_id: str, limit: int) -> list[Attempt]:
+    """A room's payments that wait for a person, oldest first."""
+    query = _attempts().join(order_table, order_table.c.order_id == payment_attempt.c.order_id)
+    mine = (order_table.c.room_id == room_id, payment_attempt.c.state == "quarantined")
+    rows = await c.execute(query.where(*mine).order_by(payment_attempt.c.changed_at_ms).limit(limit))
+    return [_attempt(row) for row in rows]
+
+
 async def lock_order(c: AsyncConnection, order_id: str) -> Row[Any]:
     """The order's hold, which nobody else changes until this transaction ends (on SQLite nobody else writes at all)."""
     query = select(hold_table).where(hold_table.c.order_id == order_id).with_for_update()
@@ -129,6 +140,8 @@ async def add(
         reason=None,
         card_last4=card_last4,
         next_action=None,
+        received_minor=None,
+        received_currency=None,
         captured_minor=0,
         refunded_minor=0,
         created_at_ms=now_ms,

@@ -84,6 +84,8 @@ async def _succeed(
             now_ms,
             state="quarantined",
             reason=reason,
+            received_minor=answer.amount_minor,
+            received_currency=answer.currency,
             **_reference(answer),
         )
         if wrong:

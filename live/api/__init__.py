@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from live.api import accounts, after_sales, media, merchant_webhooks, moderation, orders, rooms, sales
+from live.api import (
+    accounts,
+    after_sales,
+    fairness,
+    media,
+    merchant_webhooks,
+    moderation,
+    orders,
+    quarantine,
+    rooms,
+    sales,
+)
 
 ENDPOINTS = (
     *accounts.ENDPOINTS,
@@ -10,6 +21,8 @@ ENDPOINTS = (
     *sales.ENDPOINTS,
     *orders.ENDPOINTS,
     *after_sales.ENDPOINTS,
+    *fairness.ENDPOINTS,
+    *quarantine.ENDPOINTS,
     *media.ENDPOINTS,
     *merchant_webhooks.ENDPOINTS,
     *moderation.ENDPOINTS,

@@ -48,6 +48,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "comment_id": r"^co_[A-Za-z0-9_]{1,60}$",
     "viewer_id": r"^(gu|us)_[A-Za-z0-9_]{1,60}$",
     "provider": r"^[a-z_]{1,20}$",
+    "attempt_id": r"^pa_[A-Za-z0-9_]{1,60}$",
     "endpoint_id": r"^we_[A-Za-z0-9_]{1,60}$",
     "delivery_id": r"^[0-9]{1,18}$",
 }

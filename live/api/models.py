@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from commerce.sale_rules import LIMITS
+
 MAX_MINOR = 10**12
 
 
@@ -186,30 +188,45 @@ class SaleList(Model):
     next_cursor: str | None
 
 
+def _term(name: str) -> Any:
+    """The bounds of one of the terms, as the sale engine has them."""
+    lowest, highest = LIMITS[name]
+    return Field(ge=lowest, le=highest)
+
+
+Quota = Annotated[int, _term("quota")]
+LimitPerBuyer = Annotated[int, _term("limit_per_buyer")]
+HoldMs = Annotated[int, _term("hold_ms")]
+DurationMs = Annotated[int, _term("duration_ms")]
+CountdownMs = Annotated[int, _term("countdown_ms")]
+WindowMs = Annotated[int, _term("window_ms")]
+ExtendableMs = Annotated[int, _term("extendable_ms")]
+
+
 class NewSaleBody(Model):
     variant_id: VariantId
     price_minor: Minor
-    quota: Annotated[int, Field(ge=1, le=1_000_000)]
-    limit_per_buyer: Annotated[int, Field(ge=1, le=99)] = 1
-    hold_ms: Annotated[int, Field(ge=1_000, le=3_600_000)] = 120_000
-    duration_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = 60_000
-    countdown_ms: Annotated[int, Field(ge=0, le=300_000)] = 10_000
+    quota: Quota
+    limit_per_buyer: LimitPerBuyer = 1
+    hold_ms: HoldMs = 120_000
+    duration_ms: DurationMs = 60_000
+    countdown_ms: CountdownMs = 10_000
     rule: Literal["first_come", "fair_window", "draw"] = "first_come"
-    window_ms: Annotated[int, Field(ge=0, le=60_000)] = 250
-    extendable_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 0
+    window_ms: WindowMs = 250
+    extendable_ms: ExtendableMs = 0
 
 
 class SaleChanges(Model):
     variant_id: VariantId | None = None
     price_minor: Minor | None = None
-    quota: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    limit_per_buyer: Annotated[int, Field(ge=1, le=99)] | None = None
-    hold_ms: Annotated[int, Field(ge=1_000, le=3_600_000)] | None = None
-    duration_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] | None = None
-    countdown_ms: Annotated[int, Field(ge=0, le=300_000)] | None = None
+    quota: Quota | None = None
+    limit_per_buyer: LimitPerBuyer | None = None
+    hold_ms: HoldMs | None = None
+    duration_ms: DurationMs | None = None
+    countdown_ms: CountdownMs | None = None
     rule: Literal["first_come", "fair_window", "draw"] | None = None
-    window_ms: Annotated[int, Field(ge=0, le=60_000)] | None = None
-    extendable_ms: Annotated[int, Field(ge=0, le=3_600_000)] | None = None
+    window_ms: WindowMs | None = None
+    extendable_ms: ExtendableMs | None = None
 
 
 class Validated(Model):

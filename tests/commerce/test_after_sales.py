@@ -231,3 +231,18 @@ async def test_the_export_has_every_order_once_and_no_cell_is_a_formula(
     assert (found["total"], found["currency"], found["city"]) == ("99.00", "CNY", "Shanghai")
     only_paid = "".join([part async for part in export_csv(world.database, world.room_id, state="paid")])
     assert only_paid.count("\r\n") == 1
+
+
+async def test_a_returned_unit_opens_a_sold_out_round_again_while_its_time_lasts(
+    world: World, desk: AfterSales
+) -> None:
+    sale = await world.open_sale(quota=1, duration_ms=600_000)
+    _, attempt = await world.pay(await world.placed_order(sale))
+    await world.desk.tick()
+    assert (await world.sale(sale.sale_id)).state_reason == "sold_out"
+    await desk.refund(attempt.order_id, "key-1", "changed their mind", restock="sale")
+    again = await world.sale(sale.sale_id)
+    assert (again.state, again.state_reason, again.base) == ("open", None, 1)
+    assert "sale_changed" in await world.events(sale.sale_id)
+    assert (await world.granted_hold(sale, "gu_bob")).buyer_id == "gu_bob"
+    await world.assert_sound(but=())

@@ -40,6 +40,9 @@ GOOD_BODIES = {
     "/api/orders/{order_id}/notes": {"text": "a gift"},
     "/api/rooms/{room_id}/mutes": {"viewer_id": "gu_x", "seconds": 1},
     "/api/rooms/{room_id}/bans": {"viewer_id": "gu_x"},
+    "/api/rooms/{room_id}/quarantine/{attempt_id}/handled": {"note": "sent back"},
+    "/api/rooms/{room_id}/webhooks": {"url": "https://shop.example"},
+    "/api/rooms/{room_id}/webhooks/{endpoint_id}/rotate": {"generation": 1},
     "/api/rooms/{room_id}/chat": {"slow_mode_s": 0, "review": False, "off": False},
     "/api/rooms/{room_id}/held-comments/{comment_id}": {"approve": True},
 }
@@ -55,6 +58,7 @@ def path_of(endpoint: Endpoint, shop: Shop, sale_id: str, order_id: str = "or_no
         provider="sandbox",
         endpoint_id="we_none",
         delivery_id="1",
+        attempt_id="pa_none",
     )
 
 
