@@ -16,6 +16,7 @@ import msgpack
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from commerce.errors import Unavailable
@@ -120,11 +121,8 @@ class HotLedger:
     def __init__(self, redis: Redis, *, clock_offset_ms: int = 0) -> None:
         self.redis = redis
         self.clock_offset_ms = clock_offset_ms
-        folder = Path(__file__).parent
-        common = (folder / "ledger_common.lua").read_text()
-        self._scripts = {
-            name: redis.register_script(common + (folder / f"{name}.lua").read_text()) for name in _SCRIPTS
-        }
+        common = _source("ledger_common")
+        self._scripts = {name: redis.register_script(common + _source(name)) for name in _SCRIPTS}
 
     async def load(
         self,
@@ -326,9 +324,16 @@ class HotLedger:
         except (RedisError, OSError, TimeoutError) as error:
             if isinstance(error, ResponseError):  # an answer, but not one we know how to cause
                 log.error("Redis refused: %s", error)
+            elif isinstance(error, RedisConnectionError):
+                # Redis has restarted, most likely: the idle connections are as dead as this one, and would each fail a buyer.
+                await self.redis.connection_pool.disconnect(inuse_connections=False)
             raise Unavailable(
                 "redis_unavailable", "The sale can't answer right now. Try again in a moment."
             ) from error
+
+
+def _source(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.lua").read_text()
 
 
 def _key(room_id: str, sale_id: str, name: str) -> str:
