@@ -103,7 +103,7 @@ def _decide(seen: _Seen, job: BindJob, now_ms: int) -> Bound | CommerceError:
     seen.taken[hold.sale_id] = seen.taken.get(hold.sale_id, 0) + hold.quantity
     seen.used[key] = seen.used.get(key, 0) + hold.quantity
     seen.added[key] = seen.added.get(key, 0) + hold.quantity
-    row, ordered = hold_row(hold, now_ms), order_row(job, sale, now_ms)
+    row, ordered = hold_row(job, now_ms), order_row(job, sale, now_ms)
     seen.hold_rows.append(row)
     seen.order_rows.append(ordered)
     order = seen.orders[hold.hold_id] = placed_order(ordered, row["deadline_ms"])
@@ -117,6 +117,9 @@ async def _write(c: AsyncConnection, seen: _Seen, now_ms: int) -> None:
     for sale_id, units in sorted(seen.taken.items()):
         if not await stock.reserve(c, sale_id, units):
             raise GroupConflict
+        contacts = [row["contact_key"] for row in seen.hold_rows if row["sale_id"] == sale_id]
+        if await stock.contacts_over_limit(c, sale_id, contacts):
+            raise GroupConflict  # one by one each of them has its own answer
     await c.execute(insert(order_table), seen.order_rows)
     await ledger.post_all(
         c,

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
+from commerce import contacts
 from commerce.errors import CommerceError, Invalid, Refused
 from commerce.hold_tokens import HoldToken
 from commerce.money import total_minor
@@ -15,7 +16,14 @@ from commerce.sale_rules import BINDABLE, Sale
 MIN_TIME_TO_PAY_MS: Final = 30_000
 """However late the hold is bound, its buyer has this long to pay."""
 MAX_NAME_CHARACTERS: Final = 100
-ADDRESS_FIELDS: Final = {"line1": True, "line2": False, "city": True, "postcode": True, "country": True}
+ADDRESS_FIELDS: Final = {
+    "contact": True,
+    "line1": True,
+    "line2": False,
+    "city": True,
+    "postcode": True,
+    "country": True,
+}
 """Field -> must be there."""
 MAX_FIELD_CHARACTERS: Final = 200
 _NUMBER_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
@@ -65,12 +73,14 @@ def sold_out_late() -> Refused:
     return Refused("sold_out_late", "the last unit went to somebody else")
 
 
-def hold_row(hold: HoldToken, now_ms: int) -> dict[str, Any]:
+def hold_row(job: BindJob, now_ms: int) -> dict[str, Any]:
+    hold = job.hold
     return {
         "hold_id": hold.hold_id,
         "sale_id": hold.sale_id,
         "order_id": order_id_of(hold.hold_id),
         "buyer_id": hold.buyer_id,
+        "contact_key": contacts.key_of(job.address["contact"]),
         "quantity": hold.quantity,
         "state": "bound",
         "deadline_ms": max(hold.expires_at_ms, now_ms + MIN_TIME_TO_PAY_MS),
@@ -136,7 +146,7 @@ def check_name(name: object) -> str:
 
 
 def check_address(address: object) -> dict[str, str]:
-    """The address with known fields only, trimmed; raises Invalid("bad_address") naming the field."""
+    """The address with known fields only, trimmed; raises Invalid("bad_address" or "bad_contact") naming the field."""
     if not isinstance(address, dict):
         raise Invalid("bad_address", "an address is an object", field="address")
     checked: dict[str, str] = {}
@@ -149,5 +159,5 @@ def check_address(address: object) -> dict[str, str]:
             message = f"address.{field} has {int(required)} to {MAX_FIELD_CHARACTERS} printable characters"
             raise Invalid("bad_address", message, field=f"address.{field}")
         if text:
-            checked[field] = text
+            checked[field] = contacts.check(text) if field == "contact" else text
     return checked

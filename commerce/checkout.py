@@ -74,7 +74,7 @@ class Checkout:
 
         `name` and `address` are the receiver's, `buyer_name` (default: `name`) is what the room may see, masked.
         Raises Refused: bad_token, hold_expired, hold_released, sale_closed, sold_out_late, limit_reached; Forbidden: not_your_hold;
-        Invalid: bad_name, bad_address; Unavailable.
+        Invalid: bad_name, bad_address, bad_contact; Unavailable.
         """
         hold = hold_tokens.verify(self.token_key, token)
         if hold.buyer_id != buyer_id:
@@ -145,7 +145,7 @@ class Checkout:
             raise refused or sold_out_late()
         if await allocation_log.was_released(c, [hold.hold_id]):
             raise hold_released()
-        row = hold_row(hold, now_ms)
+        row = hold_row(job, now_ms)
         insert_hold = upsert.insert_into(c, hold_table).values(row)
         if not await upsert.wrote(c, insert_hold.on_conflict_do_nothing()):
             # Another process has bound this hold at this very moment; the primary key made us wait for it.
@@ -158,6 +158,8 @@ class Checkout:
         crash_points.reach("bind.quota_used")
         if not await stock.reserve(c, hold.sale_id, hold.quantity):
             raise sold_out_late()
+        if await stock.contacts_over_limit(c, hold.sale_id, [row["contact_key"]]):
+            raise limit_reached(sale)
         crash_points.reach("bind.reserved")
         ordered = order_row(job, sale, now_ms)
         await c.execute(insert(order_table).values(ordered))

@@ -23,6 +23,7 @@ COLUMNS: Final = (
         "currency",
         "buyer_name",
         "name",
+        "contact",
         "line1",
         "line2",
         "city",
@@ -58,7 +59,10 @@ def _row(order: Order) -> tuple[str, ...]:
             for amount in (order.unit_price_minor, order.total_minor, order.refunded_minor)
         ),
         *(order.currency, order.buyer_name, order.name),
-        *(str(address.get(field, "")) for field in ("line1", "line2", "city", "postcode", "country")),
+        *(
+            str(address.get(field, ""))
+            for field in ("contact", "line1", "line2", "city", "postcode", "country")
+        ),
         *(
             order.carrier or "",
             order.tracking_number or "",

@@ -165,6 +165,7 @@ hold = Table(
     Column("sale_id", ForeignKey("sale.sale_id"), nullable=False),
     _id("order_id", nullable=False, unique=True),
     _id("buyer_id", nullable=False),
+    Column("contact_key", String(64)),
     Column("quantity", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     _ms("deadline_ms"),
@@ -174,6 +175,7 @@ hold = Table(
     CheckConstraint("state IN ('bound', 'expiring', 'sold', 'released', 'returned')", name="state_known"),
     Index("ix_hold_state_deadline_ms", "state", "deadline_ms"),
     Index("ix_hold_sale_id_state", "sale_id", "state"),
+    Index("ix_hold_sale_id_contact_key", "sale_id", "contact_key"),
 )
 
 order = Table(

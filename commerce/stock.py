@@ -6,14 +6,15 @@ stand behind it. Order of locks inside a transaction: hold, order, buyer's quota
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import upsert
 from commerce.errors import Quarantined, Refused
-from commerce.schema import buyer_quota, stock, stock_movement, variant
+from commerce.schema import buyer_quota, hold, sale, stock, stock_movement, variant
 
 FREE: Final = stock.c.capacity - stock.c.reserved - stock.c.sold
 """Units of a sale that no order holds."""
@@ -148,6 +149,26 @@ async def used_quota(c: AsyncConnection, sale_id: str, buyer_id: str) -> int:
         buyer_quota.c.sale_id == sale_id, buyer_quota.c.buyer_id == buyer_id
     )
     return int((await c.execute(query)).scalar_one_or_none() or 0)
+
+
+async def contacts_over_limit(c: AsyncConnection, sale_id: str, contact_keys: Iterable[str]) -> set[str]:
+    """Those who have more living units of a sale than its limit per buyer, under whichever name they came.
+
+    Asked after the sale's row was changed in the same transaction: the row's lock lets one binder at a time look and write.
+    """
+    units = func.sum(hold.c.quantity)
+    query = (
+        select(hold.c.contact_key)
+        .join(sale, sale.c.sale_id == hold.c.sale_id)
+        .where(
+            hold.c.sale_id == sale_id,
+            hold.c.contact_key.in_(set(contact_keys)),
+            hold.c.state.in_(("bound", "expiring", "sold")),
+        )
+        .group_by(hold.c.contact_key, sale.c.limit_per_buyer)
+        .having(units > sale.c.limit_per_buyer)
+    )
+    return set((await c.execute(query)).scalars())
 
 
 async def quota_limit(c: AsyncConnection, sale_id: str, buyer_id: str) -> int:

@@ -335,7 +335,8 @@ class Audience:
             log.debug("%s gave up: %s", ghost.name, error)
 
     async def _check_out(self, ghost: Ghost, token: str) -> None:
-        body = {"hold_token": token, "name": ghost.name, "address": self._chance.choice(ADDRESSES)}
+        address = {**self._chance.choice(ADDRESSES), "contact": f"{uuid.uuid4().hex[:12]}@ghosts.invalid"}
+        body = {"hold_token": token, "name": ghost.name, "address": address}
         answer = await self._post(ghost, "/api/orders", body)
         if answer.status_code >= 400:
             log.debug("%s: no order: %s", ghost.name, answer.status_code)

@@ -42,7 +42,7 @@ from loadtests.bench_paid import hold_to_paid
 from loadtests.bench_tools import CORES, cpu_s, quantiles_ms, running_redis, table
 from tests.commerce.databases import copy_sqlite, postgres_server, sqlite_template
 from tests.commerce.hot_sale import HotSale
-from tests.commerce.world import ADDRESS, TOKEN_KEY, World, new_id
+from tests.commerce.world import TOKEN_KEY, World, address_of, new_id
 
 Row = dict[str, Any]
 PARTS = ("decisions", "taps", "checkouts", "paid")
@@ -209,7 +209,9 @@ async def checkouts(way: str, url: str, redis_url: str, count: int) -> Row:
     def bind(number: int) -> Callable[[], Awaitable[Order]]:
         hold = world.hold(sale, f"gu_{number}")
         token = sign(TOKEN_KEY, hold)
-        return lambda: desks[number % len(desks)].bind(token, hold.buyer_id, "Lin Mei", ADDRESS)
+        return lambda: desks[number % len(desks)].bind(
+            token, hold.buyer_id, "Lin Mei", address_of(hold.buyer_id)
+        )
 
     calls = [bind(number) for number in range(count)]
     used_s = time.process_time()

@@ -213,7 +213,14 @@ class Shopper(RoomUser):
 
     def check_out(self, token: str) -> None:
         started_s = time.perf_counter()
-        address = {"line1": "1 Load Street", "city": "Shanghai", "postcode": "200000", "country": "CN"}
+        contact = f"{uuid.uuid4().hex[:12]}@example.com"
+        address = {
+            "contact": contact,
+            "line1": "1 Load Street",
+            "city": "Shanghai",
+            "postcode": "200000",
+            "country": "CN",
+        }
         with self.client.post(
             "/api/orders",
             json={"hold_token": token, "name": "Load Tester", "address": address},

@@ -92,6 +92,11 @@ class Buyer(Person):
 
     room: RoomClient
 
+    @property
+    def contact(self) -> str:
+        """An e-mail address of their own."""
+        return f"buyer-{id(self):x}@example.com"
+
     async def enter(self, room_id: str = ROOM) -> None:
         """Become a guest and connect."""
         await self.post("/api/guests", {"nickname": f"buyer {uuid.uuid4().hex[:6]}"})
@@ -140,7 +145,8 @@ class Buyer(Person):
     async def order(self, token: str) -> Any:
         """The order that a hold becomes."""
         return await self.post(
-            "/api/orders", {"hold_token": token, "name": "Load Tester", "address": ADDRESS}
+            "/api/orders",
+            {"hold_token": token, "name": "Load Tester", "address": {**ADDRESS, "contact": self.contact}},
         )
 
     async def pay(self, order_id: str, card: str) -> Any:

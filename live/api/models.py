@@ -328,6 +328,9 @@ class HeldComments(Model):
 
 
 class Address(Model):
+    """Where the goods go, and how the one who gets them is reached: `contact` is an e-mail address or a telephone number."""
+
+    contact: Annotated[str, StringConstraints(min_length=3, max_length=120)]
     line1: Line200
     line2: OptionalLine200 | None = None
     city: Line200

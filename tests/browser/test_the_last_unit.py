@@ -91,6 +91,7 @@ def fill_address(page: Page, name: str) -> None:
     sheet = page.get_by_test_id("checkout")
     for field, value in (
         ("name", name),
+        ("contact", f"{name.lower().replace(' ', '.')}@example.com"),
         ("line1", "1 Nanjing Road"),
         ("city", "Shanghai"),
         ("postcode", "200000"),

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import crash_points, stock
+from commerce.checkout import Checkout
 from commerce.errors import CommerceError, Forbidden, Invalid, Refused
 from commerce.hold_tokens import sign
 from commerce.hot_ledger import HotLedger, connect_redis
 from commerce.schema import stock as stock_table
-from tests.commerce.world import ADDRESS, TOKEN_KEY, World
+from tests.commerce.world import ADDRESS, TOKEN_KEY, World, new_id
 from tests.services import free_port
 
 
@@ -149,6 +150,10 @@ async def test_a_forged_foreign_or_expired_hold_is_refused_and_nothing_changes(w
         ("Lin", {**ADDRESS, "line1": 7}, "bad_address"),
         ("Lin", {**ADDRESS, "line2": "x" * 201}, "bad_address"),
         ("Lin", [], "bad_address"),
+        ("Lin", {**ADDRESS, "contact": ""}, "bad_address"),
+        ("Lin", {**ADDRESS, "contact": "lin"}, "bad_contact"),
+        ("Lin", {**ADDRESS, "contact": "lin@home"}, "bad_contact"),
+        ("Lin", {**ADDRESS, "contact": "123456"}, "bad_contact"),
     ],
 )
 async def test_a_receiver_that_cannot_be_reached_is_refused(
@@ -224,3 +229,55 @@ async def test_a_token_for_another_room_than_the_sales_is_refused(world: World) 
     with pytest.raises(CommerceError) as refused:
         await world.bind(world.hold(sale, "gu_ana", room_id="rm_other"))
     assert refused.value.code == "sale_closed"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one process", "many processes"])
+async def test_one_person_under_many_names_gets_no_more_than_the_limit(world: World, together: bool) -> None:
+    """Guests are free to make: who pays is counted by how they are reached, in one group of binds and across processes."""
+    sale = await world.open_sale(quota=10, limit_per_buyer=2)
+    writings = ["Lin@Example.com", "lin@example.com ", "LIN@example.COM", "lin@example.com"] * 2
+
+    async def bind(number: int, contact: str) -> str:
+        desk = (
+            world.checkout
+            if together
+            else Checkout(world.database, world.hot, TOKEN_KEY, world.clock, new_id)
+        )
+        hold = world.hold(sale, f"gu_{number}")
+        try:
+            await desk.bind(sign(TOKEN_KEY, hold), hold.buyer_id, "Lin Mei", {**ADDRESS, "contact": contact})
+        except Refused as refused:
+            return refused.code
+        return "bound"
+
+    answers = await asyncio.gather(*(bind(number, contact) for number, contact in enumerate(writings)))
+    assert sorted(answers) == ["bound"] * 2 + ["limit_reached"] * 6
+    assert (await world.sale(sale.sale_id)).reserved == 2
+    other = world.hold(sale, "gu_other")
+    await world.checkout.bind(
+        sign(TOKEN_KEY, other), "gu_other", "Bo", {**ADDRESS, "contact": "+86 138-0013-8000"}
+    )
+    await world.assert_sound()
+
+
+async def test_positive_control_without_looking_at_contacts_one_person_gets_everything(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nobody(*_: object) -> set[str]:
+        return set()
+
+    monkeypatch.setattr(stock, "contacts_over_limit", nobody)
+    with pytest.raises(AssertionError):
+        await test_one_person_under_many_names_gets_no_more_than_the_limit(world, together=False)
+
+
+async def test_a_person_whose_order_ended_may_buy_again(world: World) -> None:
+    sale = await world.open_sale(quota=2)
+    same = {**ADDRESS, "contact": "0086 138 0013 8000"}
+    first = world.hold(sale, "gu_ana")
+    order = await world.checkout.bind(sign(TOKEN_KEY, first), "gu_ana", "Lin", same)
+    assert order.address["contact"] == "+8613800138000"
+    await world.cashier.cancel_order(order.order_id, "buyer")
+    second = world.hold(sale, "gu_bo")
+    await world.checkout.bind(sign(TOKEN_KEY, second), "gu_bo", "Lin", same)
+    await world.assert_sound()

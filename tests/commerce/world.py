@@ -25,7 +25,19 @@ from commerce.sales import SaleDesk
 
 TOKEN_KEY = b"t" * 32
 WEBHOOK_KEY = b"w" * 32
-ADDRESS = {"line1": "1 Harbour Road", "city": "Shanghai", "postcode": "200000", "country": "CN"}
+ADDRESS = {
+    "contact": "lin@example.com",
+    "line1": "1 Harbour Road",
+    "city": "Shanghai",
+    "postcode": "200000",
+    "country": "CN",
+}
+
+
+def address_of(buyer_id: str) -> dict[str, str]:
+    """Everybody can be reached somewhere else."""
+    return {**ADDRESS, "contact": f"{buyer_id}@example.com"}
+
 
 OK_CARD = "4242424242424242"
 DECLINED_CARD = "4000000000000002"
@@ -146,12 +158,14 @@ class World:
         return self.hold(sale, buyer_id, quantity, **changes, **times)
 
     async def bind(self, hold: HoldToken, buyer_id: str | None = None) -> Order:
-        return await self.checkout.bind(sign(TOKEN_KEY, hold), buyer_id or hold.buyer_id, "Lin Mei", ADDRESS)
+        return await self.checkout.bind(
+            sign(TOKEN_KEY, hold), buyer_id or hold.buyer_id, "Lin Mei", address_of(hold.buyer_id)
+        )
 
     async def bind_apart(self, hold: HoldToken) -> Order:
         """Bind as another process would: no commit is shared with other calls, so that they really race."""
         apart = Checkout(self.database, self.hot, TOKEN_KEY, self.clock, new_id)
-        return await apart.bind(sign(TOKEN_KEY, hold), hold.buyer_id, "Lin Mei", ADDRESS)
+        return await apart.bind(sign(TOKEN_KEY, hold), hold.buyer_id, "Lin Mei", address_of(hold.buyer_id))
 
     async def placed_order(self, sale: Sale, buyer_id: str = "gu_ana", quantity: int = 1) -> Order:
         return await self.bind(self.hold(sale, buyer_id, quantity))

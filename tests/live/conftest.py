@@ -25,7 +25,13 @@ from live.wiring import Wiring, connected, new_id
 PASSWORD = "correct horse battery"
 PASSWORD_HASH = identity.hash_password(PASSWORD)
 CARD, DECLINED_CARD = "4242424242424242", "4000000000000002"
-ADDRESS = {"line1": "1 Nanjing Road", "city": "Shanghai", "postcode": "200000", "country": "CN"}
+ADDRESS = {
+    "contact": "+86 138 0013 8000",
+    "line1": "1 Nanjing Road",
+    "city": "Shanghai",
+    "postcode": "200000",
+    "country": "CN",
+}
 STAFF = ("moderator", "analyst", "seller", "host", "owner")
 
 

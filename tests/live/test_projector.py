@@ -53,7 +53,11 @@ async def buy(shop: Shop, sale_id: str) -> tuple[Any, str]:
     )
     decision = await desk.hold(shop.room_id, sale_id, HoldRequest("request-1", viewer_id, 1))
     await desk.aclose()
-    body = {"hold_token": decision["token"], "name": "Alice Chen", "address": ADDRESS}
+    body = {
+        "hold_token": decision["token"],
+        "name": "Alice Chen",
+        "address": {**ADDRESS, "contact": f"{decision['hold_id']}@example.com"},
+    }
     order = (await guest.post("/api/orders", body)).json()
     paid = await guest.post(
         f"/api/orders/{order['order_id']}/payments", {"method": "card", "card_number": CARD}

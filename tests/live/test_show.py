@@ -18,7 +18,13 @@ from tests.services import wait_until, wait_until_sync
 
 GHOSTS = 10
 CARD = "4242424242424242"
-ADDRESS = {"line1": "1 Nanjing Road", "city": "Shanghai", "postcode": "200000", "country": "CN"}
+ADDRESS = {
+    "contact": "+86 138 0013 8000",
+    "line1": "1 Nanjing Road",
+    "city": "Shanghai",
+    "postcode": "200000",
+    "country": "CN",
+}
 
 
 @pytest.fixture(scope="module")

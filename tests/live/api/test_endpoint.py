@@ -32,7 +32,7 @@ GOOD_BODIES = {
     "/api/orders": {
         "hold_token": "x",
         "name": "Ann",
-        "address": {"line1": "1", "city": "2", "postcode": "3", "country": "4"},
+        "address": {"contact": "a@example.com", "line1": "1", "city": "2", "postcode": "3", "country": "4"},
     },
     "/api/orders/{order_id}/payments": {"method": "card", "card_number": "4242424242424242"},
     "/api/orders/{order_id}/refunds": {"reason": "broken"},

@@ -97,6 +97,6 @@ async def test_a_hold_that_was_let_go_is_no_order_any_more(shop: Shop) -> None:
     viewer_id = (await ann.get("/api/me")).json()["viewer"]["viewer_id"]
     await shop.wiring.hot_ledger.release(shop.room_id, sale["sale_id"], held["hold_id"], viewer_id)
     await reconciliation.persist_logs(shop.wiring.database, shop.wiring.hot_ledger)
-    address = {"line1": "1", "city": "2", "postcode": "3", "country": "CN"}
+    address = {"contact": "0138 001 380", "line1": "1", "city": "2", "postcode": "3", "country": "CN"}
     answer = await ann.post("/api/orders", {"hold_token": held["token"], "name": "Ann", "address": address})
     assert (answer.status_code, answer.json()["code"]) == (409, "hold_released")

@@ -28,7 +28,14 @@ async def tap(shop: Shop, browser: Browser, sale_id: str, request_id: str = "req
 
 
 async def place(browser: Browser, token: str) -> httpx.Response:
-    return await browser.post("/api/orders", {"hold_token": token, "name": "Ann Li", "address": ADDRESS})
+    return await browser.post(
+        "/api/orders",
+        {
+            "hold_token": token,
+            "name": "Ann Li",
+            "address": {**ADDRESS, "contact": f"{id(browser)}@example.com"},
+        },
+    )
 
 
 async def test_a_tap_becomes_a_paid_order_and_every_number_follows(shop: Shop) -> None:

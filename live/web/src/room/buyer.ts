@@ -6,6 +6,7 @@ const STORAGE_KEY = "flashroom.buyer";
 
 export interface RememberedBuyer {
   name: string;
+  contact: string;
   line1: string;
   line2: string;
   city: string;
@@ -31,7 +32,7 @@ export const COUNTRIES = [
   "CN", "HK", "TW", "SG", "MY", "JP", "KR", "GB", "IE", "DE", "FR", "NL", "ES", "IT", "AT", "BE", "CH", "PL", "SE", "US", "CA", "AU", "NZ",
 ] as const;
 
-export const EMPTY_BUYER: RememberedBuyer = { name: "", line1: "", line2: "", city: "", postcode: "", country: "", card: "" };
+export const EMPTY_BUYER: RememberedBuyer = { name: "", contact: "", line1: "", line2: "", city: "", postcode: "", country: "", card: "" };
 
 export function loadBuyer(): RememberedBuyer {
   try {
@@ -61,14 +62,21 @@ export function spacedCard(text: string): string {
   return cardDigits(text).replace(/(\d{4})(?=\d)/g, "$1 ");
 }
 
-export type BuyerProblem = Partial<Record<keyof RememberedBuyer, "field_missing" | "card_invalid">>;
+/** An e-mail address, or a number of 7 to 15 digits; the server has the last word. */
+export function isContact(text: string): boolean {
+  const contact = text.trim();
+  return /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(contact) || /^\+?\d{7,15}$/.test(contact.replace(/[\s().\-/]/g, ""));
+}
+
+export type BuyerProblem = Partial<Record<keyof RememberedBuyer, "field_missing" | "card_invalid" | "contact_invalid">>;
 
 /** What is missing or wrong; empty when all is well. */
 export function checkBuyer(buyer: RememberedBuyer): BuyerProblem {
   const problems: BuyerProblem = {};
-  for (const field of ["name", "line1", "city", "postcode", "country"] as const) {
+  for (const field of ["name", "contact", "line1", "city", "postcode", "country"] as const) {
     if (!buyer[field].trim()) problems[field] = "field_missing";
   }
+  if (!problems.contact && !isContact(buyer.contact)) problems.contact = "contact_invalid";
   if (cardDigits(buyer.card).length < 12) problems.card = "card_invalid";
   return problems;
 }
@@ -78,6 +86,7 @@ export function detailsOf(buyer: RememberedBuyer): BuyerDetails {
   return {
     name: buyer.name.trim(),
     address: {
+      contact: buyer.contact.trim(),
       line1: buyer.line1.trim(),
       ...(line2 ? { line2 } : {}),
       city: buyer.city.trim(),

@@ -11,6 +11,7 @@ export interface FieldsProps {
 
 const FIELDS = [
   { field: "name", word: "name", autocomplete: "name", width: "full" },
+  { field: "contact", word: "contact", autocomplete: "email", width: "full" },
   { field: "line1", word: "address_line1", autocomplete: "address-line1", width: "full" },
   { field: "line2", word: "address_line2", autocomplete: "address-line2", width: "half" },
   { field: "city", word: "city", autocomplete: "address-level2", width: "half" },

@@ -4,7 +4,7 @@ import { RoomStore } from "../shared/room-store";
 import type { Granted, Order } from "../shared/types";
 import { MyThings } from "./my-things";
 
-const DETAILS = { name: "Mia", address: { line1: "4 Park Lane", city: "London", postcode: "W1K", country: "GB" } };
+const DETAILS = { name: "Mia", address: { contact: "mia@example.com", line1: "4 Park Lane", city: "London", postcode: "W1K", country: "GB" } };
 
 const hold: Granted = {
   decision: "granted",

@@ -303,6 +303,8 @@ export interface TicketAnswer {
 }
 
 export interface Address {
+  /** An e-mail address or a telephone number. */
+  contact: string;
   line1: string;
   line2?: string;
   city: string;
