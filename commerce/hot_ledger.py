@@ -82,6 +82,7 @@ _SCRIPTS: Final = (
     "sync",
     "load",
     "release",
+    "lengthen",
     "leave",
     "sweep",
     "numbers",
@@ -300,6 +301,10 @@ class HotLedger:
     async def trim_notices(self, room_id: str, sale_id: str, record_ids: Sequence[bytes]) -> None:
         if record_ids:
             await self._call(self.redis.xdel(_key(room_id, sale_id, "notices"), *record_ids))
+
+    async def lengthen(self, room_id: str, sale_id: str, by_ms: int, paused_at_ms: int) -> None:
+        """Give the sale's soft holds the length of a payment outage, once per pause; at most 10,000 of them. Their buyers are told."""
+        await self._run("lengthen", room_id, sale_id, by_ms, paused_at_ms)
 
     async def fence(self, room_id: str, sale_id: str, epoch: int) -> None:
         """Stop deciding in `epoch` (a newer one goes on): the sale counts as not loaded until the next `load`."""

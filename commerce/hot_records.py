@@ -160,7 +160,8 @@ class Place:
 class Notice:
     """Word for one buyer about something they did not just ask for.
 
-    `kind` is expired (a hold ended unbought), promoted (from the wait list), granted or refused (lots drawn, wait list over).
+    `kind` is expired (a hold ended unbought), extended (it has more time), promoted (from the wait list), granted or refused (lots
+    drawn, wait list over).
     """
 
     kind: str

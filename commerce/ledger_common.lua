@@ -134,6 +134,7 @@ end
 
 -- Free at most `limit` soft holds whose grace is over, and leave word for their buyers.
 local function drop_expired(limit)
+  if sale.state == 'paused' and sale.state_reason == 'payment_outage' then return end -- nobody can pay: they gain its length
   for _, hold_id in ipairs(redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', whole(now - GRACE_MS), 'LIMIT', 0, limit)) do
     local hold = drop_hold(hold_id)
     if hold then notice('expired', hold.buyer_id, hold) else redis.call('ZREM', DEADLINES, hold_id) end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue, sale_rows, sale_timers, snapshots, stock
 from commerce.database import Database
-from commerce.errors import Invalid, OutOfState, Refused
+from commerce.errors import Invalid, OutOfState, Refused, Unavailable
 from commerce.hot_ledger import HotLedger
 from commerce.invariants import require_sums
 from commerce.lots import seed_of
@@ -32,6 +33,8 @@ from commerce.sale_rules import (
 )
 from commerce.schema import hold as hold_table
 from commerce.schema import sale as sale_table
+
+logger = logging.getLogger(__name__)
 
 MAX_REASON_CHARACTERS: Final = 200
 __all__ = ["NewSale", "Problem", "Sale", "SaleDesk", "get_sale"]
@@ -220,6 +223,7 @@ class SaleDesk:
 
     async def resume(self, sale_id: str) -> Sale:
         """Open again after a countdown of 5 s, with the time that was left at the pause."""
+        await self._lengthen_soft_holds(await self.get(sale_id))
         async with self.database.begin() as c:
             sale, now_ms = await sale_rows.get(c, sale_id), self.clock_ms()
             next_state(sale.state, "resume")
@@ -231,6 +235,17 @@ class SaleDesk:
             done = await sale_rows.get(c, sale_id)
         await snapshots.tell(self.hot_ledger, done)
         return done
+
+    async def _lengthen_soft_holds(self, sale: Sale) -> None:
+        """Before Redis hears that the pause is over, or it would free those whose time ended in it. Once per pause."""
+        next_state(sale.state, "resume")
+        if sale.state_reason != "payment_outage" or sale.paused_at_ms is None:
+            return
+        outage_ms = max(0, self.clock_ms() - sale.paused_at_ms)
+        try:
+            await self.hot_ledger.lengthen(sale.room_id, sale.sale_id, outage_ms, sale.paused_at_ms)
+        except Unavailable as error:
+            logger.warning("soft holds of sale %s did not gain the outage: %s", sale.sale_id, error.code)
 
     async def _lengthen_holds(self, c: AsyncConnection, sale: Sale, now_ms: int) -> None:
         """Unpaid orders gain the outage: nobody loses a unit because our provider was down."""

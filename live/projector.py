@@ -34,6 +34,12 @@ ORDER_STATES: Final[Mapping[str, str]] = {
     "order_cancelled": "cancelled",
     "order_refunded": "refunded",
 }
+PAYMENT_STATES: Final[Mapping[str, str]] = {
+    "payment_declined": "declined",
+    "payment_closed": "declined",
+    "payment_returned": "returned",
+}
+"""What a buyer hears of a payment that was pending and did not lead to a paid order."""
 _SALE_FIELDS: Final = (
     "sale_id",
     "product_id",
@@ -179,6 +185,8 @@ class Projector:
             await self._deliver_sale(event.payload, once)
         elif event.type in ORDER_STATES:
             await self._deliver_order(event.type, event.payload, once)
+        elif event.type in PAYMENT_STATES:
+            await self._deliver_payment(event.type, event.payload, once)
         else:
             log.debug("outbox event %s is for nobody in the room", event.type)
 
@@ -193,6 +201,14 @@ class Projector:
             events.append(("sale", told))
         values = sale_values(sale, await self._numbers(sale))
         await self._broker.publish(sale.room_id, events=events, values=values, once=once)
+
+    async def _deliver_payment(self, type_: str, payload: Mapping[str, Any], once: str) -> None:
+        names = ("order_id", "hold_id", "sale_id", "reason")
+        told = {name: payload[name] for name in names if payload.get(name)}
+        told["state"] = PAYMENT_STATES[type_]
+        await self._broker.publish_personal(
+            payload["room_id"], payload["buyer_id"], "payment", told, once=once
+        )
 
     async def _deliver_order(self, type_: str, payload: Mapping[str, Any], once: str) -> None:
         room_id = payload["room_id"]

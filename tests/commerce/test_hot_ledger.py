@@ -431,3 +431,26 @@ async def test_a_silent_redis_is_unavailable_and_is_asked_once() -> None:
 
 def test_a_snapshot_never_shows_its_secret(redis_client: Redis) -> None:
     assert "secret" not in repr(HotSale(redis_client).snapshot)
+
+
+async def test_soft_holds_gain_a_payment_outage_once_and_none_ends_in_it(sale: HotSale) -> None:
+    await sale.open(quota=2)
+    hold = await sale.granted("ana")
+    await sale.sync(state="paused", state_reason="payment_outage")
+    sale.pass_ms(HOLD_MS + GRACE_MS + 60_000)
+    await sale.ledger.sweep(*sale.key)
+    assert await sale.three() == (1, 1, 0)  # nobody can pay, so nobody's time ends
+    for _ in range(2):
+        await sale.ledger.lengthen(*sale.key, HOLD_MS, 1_000)
+    assert hold.expires_at_ms is not None
+    (told,) = await sale.notices()
+    assert (told.kind, told.buyer_id) == ("extended", "ana")
+    assert told.decision.expires_at_ms == hold.expires_at_ms + HOLD_MS
+    (mine,) = await sale.ledger.buyer_holds(*sale.key, "ana")
+    assert mine.expires_at_ms == hold.expires_at_ms + HOLD_MS
+    await sale.sync(state="open", state_reason=None)
+    await sale.ledger.sweep(*sale.key)
+    assert await sale.three() == (1, 1, 0)
+    sale.pass_ms(HOLD_MS)
+    await sale.ledger.sweep(*sale.key)
+    assert await sale.three() == (2, 0, 0)

@@ -133,6 +133,21 @@ async def test_unpaid_orders_gain_the_length_of_a_payment_outage_and_of_no_other
     assert (await world.order(order.order_id)).deadline_ms == order.deadline_ms + 1_000_000
 
 
+async def test_soft_holds_gain_the_outage_too_and_bind_with_their_new_token(world: World) -> None:
+    sale = await world.open_sale(hold_ms=60_000)
+    hold = await world.granted_hold(sale, "gu_ana")
+    await world.desk.pause(sale.sale_id, "payment_outage")
+    world.clock.pass_ms(100_000)
+    await world.desk.resume(sale.sale_id)
+    (longer,) = await world.hot.buyer_holds(sale.room_id, sale.sale_id, "gu_ana")
+    assert longer.expires_at_ms == hold.expires_at_ms + 100_000
+    with pytest.raises(Refused):
+        await world.bind(hold)
+    order = await world.bind(replace(hold, expires_at_ms=longer.expires_at_ms))
+    assert order.state == "placed"
+    await world.assert_sound()
+
+
 async def test_stock_is_added_once_per_movement_and_only_what_is_on_the_shelf(world: World) -> None:
     sale = await world.open_sale()
     await asyncio.gather(*(world.desk.add_stock(sale.sale_id, 5, "tap-1") for _ in range(4)))

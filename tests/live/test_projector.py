@@ -12,7 +12,9 @@ import pytest
 
 from commerce import outbox
 from commerce.hot_ledger import HoldRequest
+from commerce.payments.provider import PaymentAnswer
 from live.projector import masked_name
+from tests.live.api.test_orders import place, tap
 from tests.live.conftest import ADDRESS, CARD, Shop
 
 Message = tuple[str, list[Any]]
@@ -213,3 +215,29 @@ async def test_old_finished_sales_leave_the_snapshot(shop: Shop, monkeypatch: py
 )
 def test_a_masked_name_gives_away_two_characters_at_most(name: str, masked: str) -> None:
     assert masked_name(name) == masked
+
+
+async def test_a_pending_payment_that_is_declined_is_told_at_once(shop: Shop) -> None:
+    sale = await shop.open_sale(await shop.staff("host"))
+    ann = await shop.guest("Ann")
+    decision = await tap(shop, ann, sale["sale_id"])
+    order = (await place(ann, decision["token"])).json()
+    slow = {"method": "card", "card_number": "4000000000000341"}
+    answer = (await ann.post(f"/api/orders/{order['order_id']}/payments", slow)).json()
+    assert answer["payment"]["state"] == "pending"
+    declined = PaymentAnswer(outcome="declined", reason="card_declined")
+    await shop.wiring.cashier.settle(answer["payment"]["attempt_id"], declined, "webhook")
+    await relay(shop)
+    viewer_id = (await ann.get("/api/me")).json()["viewer"]["viewer_id"]
+    missed = await shop.wiring.broker.personal_after(shop.room_id, viewer_id, 0)
+    told = [msgpack.unpackb(packed) for _, packed in missed.messages]
+    assert [
+        "payment",
+        {
+            "order_id": order["order_id"],
+            "hold_id": decision["hold_id"],
+            "sale_id": sale["sale_id"],
+            "reason": "card_declined",
+            "state": "declined",
+        },
+    ] in told

@@ -63,7 +63,13 @@ export function Checkout({ holdId }: { holdId: string }) {
     return { ...kept, country: kept.country || (language.peek() === "zh" ? "CN" : "GB") };
   });
   const [problems, setProblems] = useState<BuyerProblem>({});
-  const [outcome, setOutcome] = useState<PayResult | null>(null);
+  const [answered, setOutcome] = useState<PayResult | null>(null);
+  // What was pending may have been declined since: the buyer hears it at once, with time left for another card.
+  const lateNo = things.declined.value.get(holdId);
+  const outcome: PayResult | null =
+    answered?.result === "confirming" && lateNo !== undefined && order
+      ? { result: "declined", reason: lateNo, order }
+      : answered;
   const [isEditing, setEditing] = useState(() => Object.keys(checkBuyer({ ...buyer, card: "4242424242424242" })).length > 0);
   const isTimeUp = useIsPast(item?.untilMs ?? null);
   const firstFocus = useRef(firstFocusOf(buyer));

@@ -239,7 +239,16 @@ describe("what the server says later", () => {
 
   it("extends a hold's clock", async () => {
     const { things, store } = await granted();
-    store.personal("hold_extended", { hold_id: "hd_1", expires_at_ms: 180_000 });
+    store.personal("hold_extended", { ...hold, expires_at_ms: 180_000, token: "longer" });
     expect(things.openHoldOf("sl_1")?.untilMs).toBe(180_000);
+    expect(things.holds.value.get("hd_1")?.token).toBe("longer");
+  });
+
+  it("hears that a pending payment was declined, with the hold still there", async () => {
+    const { things, store } = await granted();
+    store.personal("payment", { order_id: "or_1", hold_id: "hd_1", sale_id: "sl_1", state: "declined", reason: "card_declined" });
+    expect(things.declined.value.get("hd_1")).toBe("card_declined");
+    expect(things.payments.value.has("hd_1")).toBe(false);
+    expect(things.holds.value.size).toBe(1);
   });
 });

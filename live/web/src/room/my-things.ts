@@ -7,7 +7,7 @@ import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import { api, newId, Problem } from "../shared/api";
 import { CommandRefused, type RoomConnection } from "../shared/connection";
 import type { RoomStore } from "../shared/room-store";
-import type { Address, Decision, Granted, Mine, Order, PaymentAnswer, Refused } from "../shared/types";
+import type { Address, Decision, Granted, Mine, Order, PaymentAnswer, PersonalMessages, Refused } from "../shared/types";
 import { type Attempt, Attempts, type AttemptStorage } from "./attempts";
 
 const HOLD_ANSWER_MS = 30_000;
@@ -50,6 +50,8 @@ export class MyThings {
   /** My places in wait lists, by sale. */
   readonly places = signal<ReadonlyMap<string, number>>(new Map());
   readonly asking = signal<ReadonlySet<string>>(new Set());
+  /** By hold id: why the provider said no after it had said "pending". */
+  readonly declined = signal<ReadonlyMap<string, string | null>>(new Map());
   /** By hold id: what the payment of that hold is doing. */
   readonly payments = signal<ReadonlyMap<string, "paying" | "confirming">>(new Map());
   readonly ended = signal<EndedHold | null>(null);
@@ -163,6 +165,9 @@ export class MyThings {
   /** Confirm a hold: make its order (once, however often this is called) and pay it with a card. */
   async pay(holdId: string, details: BuyerDetails, cardNumber: string): Promise<PayResult> {
     this.setPayment(holdId, "paying");
+    if (this.declined.value.has(holdId)) {
+      this.declined.value = new Map([...this.declined.value].filter(([id]) => id !== holdId));
+    }
     let isConfirming = false;
     try {
       const order = this.orderOfHold(holdId) ?? (await this.placeOrder(holdId, details));
@@ -328,9 +333,17 @@ export class MyThings {
         break;
       }
       case "hold_extended": {
-        const { hold_id, expires_at_ms } = data as { hold_id: string; expires_at_ms: number };
-        const hold = this.holds.value.get(hold_id);
-        if (hold) this.putHold({ ...hold, expires_at_ms });
+        const longer = data as Granted;
+        if (this.holds.value.has(longer.hold_id)) this.putHold(longer);
+        break;
+      }
+      case "payment": {
+        // It was pending and came to nothing: the hold is still there, and another card may pay.
+        const { order_id, hold_id, state, reason } = data as PersonalMessages["payment"];
+        this.setPayment(hold_id, null);
+        for (const purpose of [...this.keys.keys()]) if (purpose.includes(order_id)) this.keys.delete(purpose);
+        if (state === "declined") this.declined.value = new Map(this.declined.value).set(hold_id, reason ?? null);
+        void this.refresh();
         break;
       }
       case "order": {

@@ -212,7 +212,8 @@ export interface PersonalMessages {
   hold_refused: Refused;
   hold_promoted: Granted;
   hold_expired: { hold_id: string; sale_id: string; at_ms: number; place?: number };
-  hold_extended: { hold_id: string; expires_at_ms: number };
+  hold_extended: Granted;
+  payment: { order_id: string; hold_id: string; sale_id: string; state: "declined" | "returned"; reason?: string };
   waitlist: { sale_id: string; place: number };
   order: { order_id: string; order_number: string; state: OrderState; sale_id: string; hold_id: string };
   muted: { until_ms: number };
