@@ -116,9 +116,10 @@ async def test_what_never_arrives_dies_switches_the_endpoint_off_and_can_be_repl
     assert await desk.sender.send_due() == 1
     assert await desk.rows() == [("delivered", 1, 204)]
     async with database.begin() as c:
-        await deliveries.replay(c, "we_1", 1, desk.clock())
+        ((one,), _) = await deliveries.list_for_endpoint(c, "we_1", "delivered", 10, None)
+        await deliveries.replay(c, "we_1", one.delivery_id, desk.clock())
         with pytest.raises(NotFound):
-            await deliveries.replay(c, "we_1", 99, desk.clock())
+            await deliveries.replay(c, "we_1", one.delivery_id + 1, desk.clock())
     assert await desk.sender.send_due() == 1
 
 
