@@ -92,10 +92,9 @@ class Buyer(Person):
 
     room: RoomClient
 
-    @property
-    def contact(self) -> str:
-        """An e-mail address of their own."""
-        return f"buyer-{id(self):x}@example.com"
+    def __init__(self, web_url: str, give_up_s: float = 60.0) -> None:
+        super().__init__(web_url, give_up_s)
+        self.contact = f"{uuid.uuid4().hex}@example.com"
 
     async def enter(self, room_id: str = ROOM) -> None:
         """Become a guest and connect."""
