@@ -344,6 +344,21 @@ class NewOrder(Model):
     address: Address
 
 
+class NextAction(Model):
+    """Where the buyer goes to pay: a page to be sent to, or a QR code: its text, and its picture as a data URL."""
+
+    type: Literal["redirect", "qr"]
+    url: str
+    picture: str | None = None
+
+
+class PaymentShown(Model):
+    attempt_id: str
+    state: Literal["succeeded", "declined", "pending"]
+    reason: str | None
+    next_action: NextAction | None = None
+
+
 class OrderShown(Model):
     order_id: str
     order_number: str
@@ -371,6 +386,12 @@ class OrderShown(Model):
     address: dict[str, str]
 
 
+class MyOrder(OrderShown):
+    """One order with its last payment, for a buyer who comes back to it."""
+
+    payment: PaymentShown | None = None
+
+
 class OrderPage(Model):
     orders: list[OrderShown]
     next_cursor: str | None
@@ -386,20 +407,6 @@ class NewPayment(Model):
     card_number: Annotated[str, StringConstraints(pattern=r"^[0-9]{12,19}$")] | None = None
     device: Literal["phone", "desktop"] = "desktop"
     provider: ProviderName = "sandbox"
-
-
-class NextAction(Model):
-    """Where the buyer goes to pay: a page to be sent to, or the text of a QR code."""
-
-    type: Literal["redirect", "qr"]
-    url: str
-
-
-class PaymentShown(Model):
-    attempt_id: str
-    state: Literal["succeeded", "declined", "pending"]
-    reason: str | None
-    next_action: NextAction | None = None
 
 
 class PaymentProvider(Model):

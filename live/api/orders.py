@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import segno
 from starlette.responses import PlainTextResponse, Response
 
 from commerce import orders, sale_rows
 from commerce.errors import Refused
 from commerce.hold_desk import granted
 from commerce.orders import Order
+from commerce.payments import attempts
+from commerce.payments.attempts import Attempt
 from commerce.sale_rules import BINDABLE
 from live import audit
 from live.api import models
@@ -95,12 +98,29 @@ async def tell(call: Call, order: Order) -> None:
     await tellers.tell(sale_id, work)
 
 
-async def _get(call: Call) -> models.OrderShown:
+def shown_payment(attempt: Attempt) -> models.PaymentShown:
+    """An attempt as its buyer sees it; while it is pending, with what they have to do."""
+    action = attempt.next_action if attempt.answer == "pending" else None
+    shown_action = None
+    if action is not None:
+        picture = None
+        if action["type"] == "qr":
+            picture = segno.make_qr(action["url"], error="m").svg_data_uri(scale=6, border=3)
+        shown_action = models.NextAction.model_validate({**action, "picture": picture})
+    return models.PaymentShown(
+        attempt_id=attempt.attempt_id, state=attempt.answer, reason=attempt.reason, next_action=shown_action
+    )
+
+
+async def _get(call: Call) -> models.MyOrder:
     async with call.wiring.database.read() as c:
         order = await orders.get(c, call.parameter("order_id"))
+        tried = await attempts.list_for_order(c, order.order_id)
     if order.buyer_id != call.buyer_id and call.caller.role_in(order.room_id) not in READ:
         raise HttpProblem(404, "unknown_order", "There is no such order.")
-    return shown_to(call, order)
+    mine = order.buyer_id == call.buyer_id and bool(tried)
+    payment = shown_payment(tried[-1]) if mine else None
+    return models.MyOrder(**shown_to(call, order).model_dump(), payment=payment)
 
 
 async def _list(call: Call) -> models.OrderPage:
@@ -130,14 +150,7 @@ async def _pay(call: Call) -> models.PaymentAnswer:
     )
     await tell(call, order)
     return models.PaymentAnswer(
-        payment=models.PaymentShown(
-            attempt_id=attempt.attempt_id,
-            state=attempt.answer,
-            reason=attempt.reason,
-            next_action=models.NextAction.model_validate(attempt.next_action)
-            if attempt.next_action and attempt.answer == "pending"
-            else None,
-        ),
+        payment=shown_payment(attempt),
         order=shown(order),
     )
 
@@ -233,7 +246,7 @@ ENDPOINTS = (
         tag="orders",
         handler=_get,
         roles="viewer",
-        answer=models.OrderShown,
+        answer=models.MyOrder,
     ),
     Endpoint(
         method="POST",

@@ -7,7 +7,7 @@ variants of research/commerce.md 6.7; the race tests' positive controls are amon
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,14 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from sqlalchemy import select, text
 
-from commerce import allocation_log, bind_group, bind_rows, hot_ledger, reconciliation
+from commerce import allocation_log, bind_group, bind_rows, hot_ledger, reconciliation, stock, upsert
 from commerce.hot_ledger import HotLedger, connect_redis
+from commerce.payments import attempts
 from commerce.payments.cashier import Cashier
+from commerce.schema import buyer_quota
+from commerce.schema import hold as hold_table
 from tests.commerce import (
     test_checkout,
     test_hot_ledger,
@@ -299,3 +303,53 @@ async def test_a_client_that_repeats_commands_by_itself_is_noticed(monkeypatch: 
     monkeypatch.setattr(test_hot_ledger, "connect_redis", connect)
     with pytest.raises(AssertionError):
         await test_hot_ledger.test_a_silent_redis_is_unavailable_and_is_asked_once()
+
+
+def reading_the_quota_before_writing_it(patch: pytest.MonkeyPatch) -> Test:
+    async def use_quota(c: Any, sale_id: str, buyer_id: str, units: int, limit: int) -> int | None:
+        used = await stock.used_quota(c, sale_id, buyer_id)
+        if used + units > limit:
+            return None
+        mine = {"sale_id": sale_id, "buyer_id": buyer_id}
+        row = upsert.insert_into(c, buyer_quota).values(**mine, used=used + units, limit_units=limit)
+        keys = ["sale_id", "buyer_id"]
+        await c.execute(row.on_conflict_do_update(index_elements=keys, set_={"used": used + units}))
+        return used + units
+
+    patch.setattr(stock, "use_quota", use_quota)
+    return test_stock.test_quota_is_counted_exactly_under_a_race
+
+
+def paying_without_one_live_attempt_per_order(patch: pytest.MonkeyPatch) -> Test:
+    """The order's lock and the index that stands behind it, both gone."""
+    real = attempts.list_for_order
+
+    async def find_order(c: Any, order_id: str) -> Any:
+        return (await c.execute(select(hold_table).where(hold_table.c.order_id == order_id))).one()
+
+    async def all_but_live(c: Any, order_id: str) -> Any:
+        found = await real(c, order_id)
+        return [replace(one, state="declined") if one.state in attempts.LIVE else one for one in found]
+
+    patch.setattr(attempts, "lock_order", find_order)
+    patch.setattr(attempts, "list_for_order", all_but_live)
+
+    async def test(world: World) -> None:
+        async with world.database.begin() as c:
+            await c.execute(text("DROP INDEX uq_payment_attempt_live"))
+        await test_cashier.test_two_cards_at_once_charge_once(world)
+
+    return test
+
+
+@pytest.mark.alters_tables
+@pytest.mark.parametrize(
+    "mutate", [reading_the_quota_before_writing_it, paying_without_one_live_attempt_per_order]
+)
+async def test_positive_control_a_race_without_its_guard_is_lost(
+    mutate: Callable[[pytest.MonkeyPatch], Test], monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    if world.database.dialect == "sqlite":
+        pytest.skip("SQLite's single writer hides a race between reading and writing; PostgreSQL shows it")
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        await mutate(monkeypatch)(world)

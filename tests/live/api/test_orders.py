@@ -7,8 +7,11 @@ from typing import Any
 
 import httpx
 
+from commerce.clock import wall_clock_ms
 from commerce.hold_desk import HoldDesk
 from commerce.hot_ledger import HoldRequest, StockNumbers
+from commerce.payments.provider import NewPayment, PaymentAnswer
+from commerce.payments.sandbox import Sandbox
 from tests.live.conftest import ADDRESS, CARD, DECLINED_CARD, Browser, Shop
 from tests.services import wait_until
 
@@ -163,3 +166,26 @@ async def test_a_new_nickname_keeps_holds_and_orders(shop: Shop) -> None:
     await ann.post("/api/guests", {"nickname": "Annie"})
     mine = (await ann.get(f"/api/rooms/{shop.room_id}/mine")).json()
     assert len(mine["holds"]) == 1
+
+
+async def test_a_buyer_who_comes_back_finds_the_code_to_scan(shop: Shop) -> None:
+    class Elsewhere(Sandbox):
+        """A provider that is paid on the buyer's phone."""
+
+        async def create(self, payment: NewPayment) -> PaymentAnswer:
+            return PaymentAnswer(outcome="pending", next_action={"type": "qr", "url": "weixin://wxpay/1"})
+
+    wiring = shop.wiring
+    wiring.cashier.providers["sandbox"] = Elsewhere(wiring.database, b"k" * 32, wall_clock_ms)
+    sale = await shop.open_sale(await shop.staff("host"))
+    ann = await shop.guest("Ann")
+    order = (await place(ann, (await tap(shop, ann, sale["sale_id"]))["token"])).json()
+    page = {"method": "page", "device": "desktop", "card_number": CARD}
+    paid = (await ann.post(f"/api/orders/{order['order_id']}/payments", page)).json()["payment"]
+    assert (paid["state"], paid["next_action"]["url"]) == ("pending", "weixin://wxpay/1")
+    assert paid["next_action"]["picture"].startswith("data:image/svg+xml")
+    assert (await ann.get(f"/api/orders/{order['order_id']}")).json()["payment"] == paid
+    host = await shop.staff("host")
+    assert (await host.get(f"/api/orders/{order['order_id']}")).json()["payment"] is None
+    providers = (await shop.browser().get("/api/payment-providers")).json()["providers"]
+    assert providers == [{"name": "sandbox", "method": "card", "currencies": None}]

@@ -5,13 +5,14 @@ import { Countdown } from "../shared/countdown";
 import { CardIcon, ClockIcon, InfoIcon, OfflineIcon, WarningIcon } from "../shared/icons";
 import { formatMoney } from "../shared/money";
 import { Sheet } from "../shared/sheet";
-import type { Granted, Order } from "../shared/types";
+import type { Granted, Order, PaymentProvider } from "../shared/types";
 import { language, localised } from "../shared/words";
 import { type BuyerProblem, cardDigits, checkBuyer, detailsOf, loadBuyer, type RememberedBuyer, saveBuyer } from "./buyer";
 import { LetGo, Over, Success } from "./checkout-ends";
 import { AddressFields, CardFields } from "./checkout-fields";
 import { useIsPast, useSession } from "./context";
 import type { PayResult } from "./my-things";
+import { PayAction, PayWith, isPhone, useProviders } from "./pay-with";
 import { Picture } from "./picture";
 import { explainFinalFailure } from "./reasons";
 import { type RoomWord, w, words } from "./words";
@@ -71,6 +72,10 @@ export function Checkout({ holdId }: { holdId: string }) {
       ? { result: "declined", reason: lateNo, order }
       : answered;
   const [isEditing, setEditing] = useState(() => Object.keys(checkBuyer({ ...buyer, card: "4242424242424242" })).length > 0);
+  const providers = useProviders(item?.currency ?? "");
+  const [wanted, setWanted] = useState<PaymentProvider["name"] | null>(null);
+  const provider = providers.find((one) => one.name === wanted) ?? providers[0];
+  const needsCard = provider?.method === "card";
   const isTimeUp = useIsPast(item?.untilMs ?? null);
   const firstFocus = useRef(firstFocusOf(buyer));
   const close = (): void => {
@@ -100,7 +105,9 @@ export function Checkout({ holdId }: { holdId: string }) {
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
     if (payment) return;
+    if (!provider) return;
     const found = checkBuyer(buyer);
+    if (!needsCard) delete found.card;
     setProblems(found);
     const first = Object.keys(found)[0];
     if (first) {
@@ -110,7 +117,14 @@ export function Checkout({ holdId }: { holdId: string }) {
     }
     saveBuyer(buyer);
     setOutcome(null);
-    const result = await things.pay(holdId, detailsOf(buyer), cardDigits(buyer.card));
+    const result = await things.pay(
+      holdId,
+      detailsOf(buyer),
+      needsCard
+        ? { method: "card", card_number: cardDigits(buyer.card) }
+        : { method: "page", provider: provider.name, device: isPhone() ? "phone" : "desktop" },
+    );
+    if (result.result === "confirming" && result.action?.type === "redirect") location.assign(result.action.url);
     setOutcome(result);
     if (result.result === "paid") announce(`${w("success")} ${w("success_order", { number: result.order.order_number })}`, "assertive");
     else announce(outcomeText(result), "assertive");
@@ -197,7 +211,9 @@ export function Checkout({ holdId }: { holdId: string }) {
             </button>
           </div>
         )}
-        <CardFields buyer={buyer} problem={problems.card} change={change} />
+        <PayWith providers={providers} chosen={provider?.name} choose={setWanted} />
+        {needsCard && <CardFields buyer={buyer} problem={problems.card} change={change} />}
+        {outcome?.result === "confirming" && outcome.action && <PayAction action={outcome.action} />}
         <LetGo holdId={holdId} hold={hold} order={order} isBusy={payment !== undefined} onDone={close} />
       </form>
     </Sheet>

@@ -131,7 +131,7 @@ describe("paying", () => {
   it("makes the order, then pays it; both with a key", async () => {
     const { things } = await granted();
     answers = [json(order(), 201), json({ payment: { attempt_id: "pa_1", state: "succeeded" }, order: order("paid") })];
-    const result = await things.pay("hd_1", DETAILS, "4242424242424242");
+    const result = await things.pay("hd_1", DETAILS, { method: "card", card_number: "4242424242424242" });
     expect(result).toMatchObject({ result: "paid", order: { order_number: "FR-1" } });
     expect(calls.map((c) => c.path)).toEqual(["/api/orders", "/api/orders/or_1/payments"]);
     expect(calls.every((c) => c.key && c.key.length >= 8)).toBe(true);
@@ -145,9 +145,9 @@ describe("paying", () => {
       json({ payment: { attempt_id: "pa_1", state: "declined", reason: "insufficient_funds" }, order: order() }),
       json({ payment: { attempt_id: "pa_2", state: "succeeded" }, order: order("paid") }),
     ];
-    expect(await things.pay("hd_1", DETAILS, "4000000000009995")).toMatchObject({ result: "declined", reason: "insufficient_funds" });
+    expect(await things.pay("hd_1", DETAILS, { method: "card", card_number: "4000000000009995" })).toMatchObject({ result: "declined", reason: "insufficient_funds" });
     expect(things.openHoldOf("sl_1")?.holdId).toBe("hd_1");
-    expect(await things.pay("hd_1", DETAILS, "4242424242424242")).toMatchObject({ result: "paid" });
+    expect(await things.pay("hd_1", DETAILS, { method: "card", card_number: "4242424242424242" })).toMatchObject({ result: "paid" });
     expect(calls.filter((c) => c.path === "/api/orders")).toHaveLength(1);
     expect(new Set(calls.map((c) => c.key)).size).toBe(3);
   });
@@ -159,11 +159,11 @@ describe("paying", () => {
       throw new TypeError("network");
     };
     answers = [json(order(), 201), lost, lost, lost];
-    const failing = things.pay("hd_1", DETAILS, "4242424242424242");
+    const failing = things.pay("hd_1", DETAILS, { method: "card", card_number: "4242424242424242" });
     await vi.runAllTimersAsync();
     expect(await failing).toMatchObject({ result: "failed", code: "network", isFinal: false });
     answers = [json({ payment: { attempt_id: "pa_1", state: "succeeded" }, order: order("paid") })];
-    expect(await things.pay("hd_1", DETAILS, "4242424242424242")).toMatchObject({ result: "paid" });
+    expect(await things.pay("hd_1", DETAILS, { method: "card", card_number: "4242424242424242" })).toMatchObject({ result: "paid" });
     const keys = calls.filter((c) => c.path.endsWith("/payments")).map((c) => c.key);
     expect(keys).toHaveLength(4);
     expect(new Set(keys).size).toBe(1);
@@ -174,7 +174,7 @@ describe("paying", () => {
     vi.useFakeTimers();
     const { things } = await granted();
     answers = [json(order(), 201), json({ code: "payment_in_progress", status: 409 }, 409), json(order("paid"))];
-    expect(await things.pay("hd_1", DETAILS, "4242424242424242")).toMatchObject({ result: "confirming" });
+    expect(await things.pay("hd_1", DETAILS, { method: "card", card_number: "4242424242424242" })).toMatchObject({ result: "confirming" });
     expect(things.payments.value.get("hd_1")).toBe("confirming");
     await vi.runAllTimersAsync();
     expect(things.payments.value.size).toBe(0);
@@ -185,7 +185,7 @@ describe("paying", () => {
   it("for a hold that has ended says so for good and drops it", async () => {
     const { things } = await granted();
     answers = [json({ code: "hold_expired", status: 409, title: "x" }, 409)];
-    expect(await things.pay("hd_1", DETAILS, "4242424242424242")).toEqual({ result: "failed", code: "hold_expired", isFinal: true });
+    expect(await things.pay("hd_1", DETAILS, { method: "card", card_number: "4242424242424242" })).toEqual({ result: "failed", code: "hold_expired", isFinal: true });
     expect(things.holds.value.size).toBe(0);
   });
 });
@@ -222,7 +222,7 @@ describe("what the server says later", () => {
   it("never takes a paid order back to placed when messages cross", async () => {
     const { things, store } = await granted();
     answers = [json(order(), 201), json({ payment: { attempt_id: "pa_1", state: "succeeded" }, order: order("paid") }), json({ holds: [], orders: [order("paid")] })];
-    await things.pay("hd_1", DETAILS, "4242424242424242");
+    await things.pay("hd_1", DETAILS, { method: "card", card_number: "4242424242424242" });
     store.personal("order", { order_id: "or_1", order_number: "FR-1", state: "placed", sale_id: "sl_1", hold_id: "hd_1" });
     expect(things.orders.value.get("or_1")?.state).toBe("paid");
     await vi.waitFor(() => expect(answers).toHaveLength(0));

@@ -7,7 +7,7 @@ import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import { api, newId, Problem } from "../shared/api";
 import { CommandRefused, type RoomConnection } from "../shared/connection";
 import type { RoomStore } from "../shared/room-store";
-import type { Address, Decision, Granted, Mine, Order, PaymentAnswer, PersonalMessages, Refused } from "../shared/types";
+import type { Address, Decision, Granted, Mine, NextAction, Order, Payment, PaymentAnswer, PaymentProvider, PersonalMessages, Refused } from "../shared/types";
 import { type Attempt, Attempts, type AttemptStorage } from "./attempts";
 
 const HOLD_ANSWER_MS = 30_000;
@@ -25,8 +25,13 @@ export interface BuyerDetails {
 export type PayResult =
   | { result: "paid"; order: Order }
   | { result: "declined"; reason: string | null; order: Order }
-  | { result: "confirming"; order: Order }
+  | { result: "confirming"; order: Order; action: NextAction | null }
   | { result: "failed"; code: string; isFinal: boolean };
+
+/** A test card, or a provider's own page. */
+export type PayMethod =
+  | { method: "card"; card_number: string }
+  | { method: "page"; provider: PaymentProvider["name"]; device: "phone" | "desktop" };
 
 /** An ended hold that a sheet may still be showing. */
 export interface EndedHold {
@@ -163,7 +168,7 @@ export class MyThings {
   }
 
   /** Confirm a hold: make its order (once, however often this is called) and pay it with a card. */
-  async pay(holdId: string, details: BuyerDetails, cardNumber: string): Promise<PayResult> {
+  async pay(holdId: string, details: BuyerDetails, method: PayMethod): Promise<PayResult> {
     this.setPayment(holdId, "paying");
     if (this.declined.value.has(holdId)) {
       this.declined.value = new Map([...this.declined.value].filter(([id]) => id !== holdId));
@@ -176,14 +181,14 @@ export class MyThings {
           ? { result: "paid", order }
           : { result: "failed", code: "order_closed", isFinal: true };
       }
-      const answer = await this.payOrder(order, cardNumber);
+      const answer = await this.payOrder(order, method);
       if (answer.payment.state === "declined") {
         return { result: "declined", reason: answer.payment.reason ?? null, order: answer.order };
       }
       if (answer.payment.state === "succeeded") return { result: "paid", order: answer.order };
       isConfirming = true;
       void this.confirm(answer.order);
-      return { result: "confirming", order: answer.order };
+      return { result: "confirming", order: answer.order, action: answer.payment.next_action ?? null };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       const order = this.orderOfHold(holdId);
@@ -191,7 +196,9 @@ export class MyThings {
         // An attempt of before (another tab, a reload) still waits for the provider: so do we.
         isConfirming = true;
         void this.confirm(order);
-        return { result: "confirming", order };
+        const known = await api.get<Order & { payment?: Payment }>(`/api/orders/${encodeURIComponent(order.order_id)}`).catch(() => null);
+        if (known) this.putOrder(known);
+        return { result: "confirming", order, action: known?.payment?.next_action ?? null };
       }
       if (error.code === "order_state") void this.refresh();
       const isFinal = FINAL_ORDER_CODES.has(error.code);
@@ -259,11 +266,11 @@ export class MyThings {
     return order;
   }
 
-  private async payOrder(order: Order, cardNumber: string): Promise<PaymentAnswer> {
-    const purpose = `pay/${order.order_id}/${cardNumber}`;
+  private async payOrder(order: Order, method: PayMethod): Promise<PaymentAnswer> {
+    const purpose = `pay/${order.order_id}/${"card_number" in method ? method.card_number : method.provider}`;
     const answer = await api.post<PaymentAnswer>(
       `/api/orders/${encodeURIComponent(order.order_id)}/payments`,
-      { method: "card", card_number: cardNumber },
+      method,
       { idempotencyKey: this.keyFor(purpose), timeoutMs: 20_000 },
     );
     // A definite answer ends this attempt; the next tap is a new one.

@@ -344,7 +344,28 @@ export interface Mine {
   places?: { sale_id: string; place: number }[];
 }
 
+/** Where the buyer goes to pay. `picture` is a QR code's, as a data URL. */
+export interface NextAction {
+  type: "redirect" | "qr";
+  url: string;
+  picture?: string | null;
+}
+
+export interface Payment {
+  attempt_id: string;
+  state: "succeeded" | "declined" | "pending";
+  reason?: string | null;
+  next_action?: NextAction | null;
+}
+
+export interface PaymentProvider {
+  name: "sandbox" | "stripe" | "alipay" | "wechat_pay";
+  method: "card" | "page";
+  /** null: every currency. */
+  currencies: string[] | null;
+}
+
 export interface PaymentAnswer {
-  payment: { attempt_id: string; state: "succeeded" | "declined" | "pending"; reason?: string | null };
+  payment: Payment;
   order: Order;
 }
