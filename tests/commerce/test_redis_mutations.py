@@ -6,6 +6,7 @@ variants of research/commerce.md 6.7; the race tests' positive controls are amon
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +25,12 @@ from commerce.payments.cashier import Cashier
 from commerce.schema import buyer_quota
 from commerce.schema import hold as hold_table
 from tests.commerce import (
+    test_cashier,
     test_checkout,
     test_hot_ledger,
     test_letting_go,
     test_reconciliation,
+    test_stock,
     test_wait_list,
 )
 from tests.commerce.hot_sale import HotSale
@@ -321,8 +324,12 @@ def reading_the_quota_before_writing_it(patch: pytest.MonkeyPatch) -> Test:
 
 
 def paying_without_one_live_attempt_per_order(patch: pytest.MonkeyPatch) -> Test:
-    """The order's lock and the index that stands behind it, both gone."""
-    real = attempts.list_for_order
+    """The order's lock, and the two constraints that stand behind it, all gone."""
+    real, real_add = attempts.list_for_order, attempts.add
+    numbers = itertools.count(100)
+
+    async def add(c: Any, **row: Any) -> Any:
+        return await real_add(c, **(row | {"number": next(numbers)}))
 
     async def find_order(c: Any, order_id: str) -> Any:
         return (await c.execute(select(hold_table).where(hold_table.c.order_id == order_id))).one()
@@ -333,6 +340,7 @@ def paying_without_one_live_attempt_per_order(patch: pytest.MonkeyPatch) -> Test
 
     patch.setattr(attempts, "lock_order", find_order)
     patch.setattr(attempts, "list_for_order", all_but_live)
+    patch.setattr(attempts, "add", add)
 
     async def test(world: World) -> None:
         async with world.database.begin() as c:
