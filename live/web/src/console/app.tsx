@@ -67,6 +67,7 @@ const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
   ["show", "show_tab"],
   ["desk", "desk_tab"],
   ["chat", "chat"],
+  ["video", "video"],
   ["orders", "orders"],
   ["log", "log"],
 ];
@@ -95,14 +96,14 @@ function Desk() {
       </main>
       <RoomColumn />
       <nav class="tabs-bottom" aria-label={w("console")}>
-        {TABS.map(([name, word]) => (
+        {TABS.filter(([name]) => name !== "video" || desk.may("produce")).map(([name, word]) => (
           <button
             key={name}
             type="button"
             aria-current={tab === name ? "page" : undefined}
             onClick={() => {
               desk.tab.value = name;
-              if (name === "chat" || name === "orders" || name === "log") desk.sideTab.value = name;
+              if (name === "chat" || name === "video" || name === "orders" || name === "log") desk.sideTab.value = name;
             }}
           >
             {w(word)}

@@ -1,9 +1,6 @@
 /** Publishes camera or screen by WHIP from the host's browser. It comes back by itself after a drop, within the same show. */
 
-export interface PublishAccess {
-  url: string;
-  token: string;
-}
+import { endSession, type MediaAccess, MediaRefused, openSession, pause } from "../shared/media-session";
 
 export type PublishState = "connecting" | "live" | "reconnecting" | "taken" | "stopped";
 
@@ -44,7 +41,7 @@ export function openScreen(): Promise<MediaStream> {
 /** Publish until `stop()`. `taken` is an end too: somebody else publishes, or another device of this host took over. */
 export function publish(
   stream: MediaStream,
-  access: () => Promise<PublishAccess>,
+  access: () => Promise<MediaAccess>,
   onState: (state: PublishState) => void = () => undefined,
 ): Publishing {
   const ending = new AbortController();
@@ -76,7 +73,7 @@ interface Current {
 
 async function keepPublishing(
   current: Current,
-  access: () => Promise<PublishAccess>,
+  access: () => Promise<MediaAccess>,
   say: (state: PublishState) => void,
   stop: AbortSignal,
 ): Promise<void> {
@@ -102,7 +99,7 @@ async function keepPublishing(
 
 async function publishOnce(
   current: Current,
-  given: PublishAccess,
+  given: MediaAccess,
   say: (state: PublishState) => void,
   stop: AbortSignal,
   onGood: () => void,
@@ -119,35 +116,22 @@ async function publishOnce(
         sendEncodings: [{ maxBitrate: isVideo ? VIDEO_BITS_PER_S : AUDIO_BITS_PER_S }],
       });
     }
-    await peer.setLocalDescription(await peer.createOffer());
-    const response = await fetch(given.url, {
-      method: "POST",
-      headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${given.token}` },
-      body: peer.localDescription?.sdp ?? "",
-      signal: AbortSignal.any([stop, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]),
+    session = await openSession(peer, given, stop).catch((error: unknown) => {
+      if (error instanceof MediaRefused && error.status === 409) throw new Taken();
+      throw error;
     });
-    if (response.status === 409) throw new Taken();
-    if (response.status !== 201) throw new Error(`WHIP answered ${response.status}`);
-    session = new URL(response.headers.get("Location") ?? "", given.url).href;
-    await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
     await untilLost(peer, session, given, say, stop, onGood);
   } finally {
     current.peer = null;
     peer.close();
-    if (session !== null) {
-      void fetch(session, {
-        method: "DELETE",
-        headers: { Authorization: `Bearer ${given.token}` },
-        keepalive: true,
-      }).catch(() => undefined);
-    }
+    if (session !== null) endSession(session, given);
   }
 }
 
 async function untilLost(
   peer: RTCPeerConnection,
   session: string,
-  given: PublishAccess,
+  given: MediaAccess,
   say: (state: PublishState) => void,
   stop: AbortSignal,
   onGood: () => void,
@@ -173,7 +157,7 @@ async function untilLost(
 }
 
 /** A session that the server ended while we were connected was taken over by another device: don't fight for it. */
-async function wasTakenOver(session: string, given: PublishAccess): Promise<boolean> {
+async function wasTakenOver(session: string, given: MediaAccess): Promise<boolean> {
   try {
     const response = await fetch(session, {
       method: "PATCH",
@@ -188,17 +172,4 @@ async function wasTakenOver(session: string, given: PublishAccess): Promise<bool
   } catch {
     return false;
   }
-}
-
-function pause(ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      stop.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    stop.addEventListener("abort", done);
-    if (stop.aborted) done();
-  });
 }

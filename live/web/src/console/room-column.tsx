@@ -2,15 +2,17 @@ import { useDesk } from "./context";
 import { ChatPanel } from "./chat-panel";
 import { LogPanel } from "./log-panel";
 import { OrdersPanel } from "./orders-panel";
+import { PublishPanel } from "./publish-panel";
 import type { SideTab } from "./room-desk";
 import { w } from "./words";
 
-const TABS: readonly SideTab[] = ["chat", "orders", "log"];
+const ALL_TABS: readonly SideTab[] = ["chat", "video", "orders", "log"];
 
 /** The room: what people say, what they ordered, and what we did. */
 export function RoomColumn() {
   const desk = useDesk();
   const tab = desk.sideTab.value;
+  const TABS = ALL_TABS.filter((name) => name !== "video" || desk.may("produce"));
   const waiting = desk.moderation.held.value.length;
   return (
     <section class="panel room-column" aria-label={w("chat")} data-panel="room">
@@ -35,12 +37,13 @@ export function RoomColumn() {
             }}
           >
             {w(name)}
+            {name === "video" && desk.broadcast.state.value === "live" && <span class="tab-live" aria-hidden="true" />}
             {name === "chat" && waiting > 0 && <span class="tab-count num">{waiting}</span>}
           </button>
         ))}
       </div>
       <div class="side-body" role="tabpanel" id={`side-${tab}`} aria-labelledby={`tab-${tab}`}>
-        {tab === "chat" ? <ChatPanel /> : tab === "orders" ? <OrdersPanel /> : <LogPanel />}
+        {tab === "chat" ? <ChatPanel /> : tab === "video" ? <PublishPanel /> : tab === "orders" ? <OrdersPanel /> : <LogPanel />}
       </div>
     </section>
   );

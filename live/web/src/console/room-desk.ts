@@ -12,6 +12,7 @@ import { Audit } from "./audit";
 import { addSample, type Sample } from "./burn-down";
 import { type Control, type DeskView, deskView, firstSale, isRunning, mayDo, type Permission } from "./desk-state";
 import { Moderation } from "./moderation";
+import { Broadcast } from "./broadcast";
 import { Numbers } from "./numbers";
 import { OrdersList } from "./orders-list";
 import { ActionRunner, type Method } from "./runner";
@@ -19,8 +20,8 @@ import type { NewSale } from "./sale-form";
 import { Truth } from "./truth";
 import { w } from "./words";
 
-export type Tab = "show" | "desk" | "chat" | "orders" | "log";
-export type SideTab = "chat" | "orders" | "log";
+export type Tab = "show" | "desk" | "chat" | "video" | "orders" | "log";
+export type SideTab = "chat" | "video" | "orders" | "log";
 export type Tray = "pause" | "abort" | "add_stock" | "withdraw_stock" | null;
 
 /** `new`: the form for a new sale; else a sale's id. */
@@ -50,6 +51,7 @@ export class RoomDesk {
   readonly productId = signal<string | null>(null);
   readonly tab = signal<Tab>("desk");
   readonly sideTab = signal<SideTab>("chat");
+  readonly broadcast: Broadcast;
   readonly tray = signal<Tray>(null);
   readonly isKeysOpen = signal(false);
 
@@ -70,6 +72,7 @@ export class RoomDesk {
       listener: this.store,
       clock: this.store.clock,
     });
+    this.broadcast = new Broadcast(roomId);
     this.audit = new Audit(this.path("/audit"));
     this.runner = new ActionRunner(onSignedOut, () => this.audit.soon());
     this.truth = new Truth(this.connection, this.store);
@@ -107,6 +110,7 @@ export class RoomDesk {
   }
 
   close(): void {
+    this.broadcast.stop();
     for (const one of [this.truth, this.numbers, this.moderation, this.orders, this.audit]) one.stop();
     for (const undo of this.undo.splice(0)) undo();
     this.connection.stop();

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../shared/api";
 import { useSession } from "./context";
-import type { MediaAccess, VideoState, Watching } from "./video";
+import type { MediaAccess } from "../shared/media-session";
+import type { VideoState, Watching } from "./video";
 
 /** Layer B when a camera is on: the picture, faded in only once it moves. Its trouble is its own; buying and chat don't wait for it. */
 export function LiveVideo({ onState }: { onState: (state: VideoState) => void }) {

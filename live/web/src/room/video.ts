@@ -1,10 +1,6 @@
 /** Watches a room's video by WHEP: one small module, no library. It reconnects by itself until it is told to stop. */
 
-export interface MediaAccess {
-  /** Absolute address of the endpoint. */
-  url: string;
-  token: string;
-}
+import { endSession, type MediaAccess, MediaRefused, openSession, pause } from "../shared/media-session";
 
 /** `away`: nobody publishes now; `waiting`: connected, no picture yet or it stands still. */
 export type VideoState = "connecting" | "waiting" | "playing" | "away" | "reconnecting" | "stopped";
@@ -90,28 +86,14 @@ async function watchOnce(
     };
     peer.addTransceiver("video", { direction: "recvonly" });
     peer.addTransceiver("audio", { direction: "recvonly" });
-    await peer.setLocalDescription(await peer.createOffer());
-    // The server answers whoever checks it and needs no candidates, so there is nothing to wait for.
-    const response = await fetch(given.url, {
-      method: "POST",
-      headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${given.token}` },
-      body: peer.localDescription?.sdp ?? "",
-      signal: AbortSignal.any([stop, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]),
+    session = await openSession(peer, given, stop).catch((error: unknown) => {
+      if (error instanceof MediaRefused && error.status === 409) throw new NotOnAir();
+      throw error;
     });
-    if (response.status === 409) throw new NotOnAir();
-    if (response.status !== 201) throw new Error(`WHEP answered ${response.status}`);
-    session = new URL(response.headers.get("Location") ?? "", given.url).href;
-    await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
     await untilLost(peer, video, say, stop, onGood);
   } finally {
     peer.close();
-    if (session !== null) {
-      void fetch(session, {
-        method: "DELETE",
-        headers: { Authorization: `Bearer ${given.token}` },
-        keepalive: true,
-      }).catch(() => undefined);
-    }
+    if (session !== null) endSession(session, given);
   }
 }
 
@@ -141,17 +123,4 @@ async function untilLost(
     if (nowMs - goodMs > (state === "disconnected" ? DISCONNECTED_FOR_MS : CONNECT_TIMEOUT_MS)) return;
     await pause(LOOK_MS, stop);
   }
-}
-
-function pause(ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      stop.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    stop.addEventListener("abort", done);
-    if (stop.aborted) done();
-  });
 }
