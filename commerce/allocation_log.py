@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, func, insert, or_, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -335,7 +335,7 @@ class Rush:
 async def rush(c: AsyncConnection, sale_id: str, opened_at_ms: int, bucket_ms: int) -> Rush:
     """What happened in the first 2,000 buckets after the opening, as far as the log is persisted."""
     columns = allocation_entry.c
-    number = (columns.at_ms - opened_at_ms).op("/", return_type=BigInteger())(bucket_ms)  # of integers: whole
+    number = (columns.at_ms - opened_at_ms) // bucket_ms
     until_ms = opened_at_ms + bucket_ms * MAX_BUCKETS
     within = (columns.sale_id == sale_id, columns.at_ms >= opened_at_ms, columns.at_ms < until_ms)
     query = select(number.label("number"), columns.decision, func.count().label("many")).where(*within)

@@ -128,3 +128,20 @@ async def test_the_log_knows_who_still_holds_and_who_waits(world: World) -> None
     assert (await world.hot.buyer_holds(*key, "cai"))[0] in living.soft_holds
     assert later.soft_holds == []
     assert len(later.ended_holds) == 4
+
+
+async def test_the_rush_is_counted_in_buckets_since_the_opening(world: World) -> None:
+    sale = await world.open_sale(quota=1)
+    for buyer in ("gu_ana", "gu_bo", "gu_cai"):
+        await world.hot.decide(sale.room_id, sale.sale_id, [HoldRequest("r1", buyer, 1)])
+    await allocation_log.persist(world.database, world.hot, sale.room_id, sale.sale_id)
+    (first, *_), *_ = [await world.rows("SELECT MIN(at_ms) AS at_ms FROM allocation_entry")]
+    opened_at_ms = first["at_ms"] - 1_234
+    async with world.database.read() as c:
+        rush = await allocation_log.rush(c, sale.sale_id, opened_at_ms, 1_000)
+        late = await allocation_log.rush(c, sale.sale_id, opened_at_ms - 10_000_000, 1_000)
+    assert rush.counts[0] == (1, "granted", 1)
+    assert sum(many for _, decision, many in rush.counts if decision == "refused") == 2
+    assert {number for number, _, _ in rush.counts} <= {1, 2, 3}
+    assert rush.last_unit_ms == first["at_ms"]
+    assert late.counts == []  # 2,000 buckets and no more

@@ -32,6 +32,8 @@ async def test_the_rush_counts_everybody_and_shows_me_my_own_dots(shop: Shop) ->
     assert (seen["granted"], seen["refused"], seen["complete"]) == (1, 1, False)
     assert sum(bucket["granted"] + bucket["refused"] for bucket in seen["buckets"]) == 2
     assert [(dot["decision"], dot["reason"]) for dot in seen["mine"]] == [("refused", "all_held")]
+    (bucket,) = [bucket for bucket in seen["buckets"] if bucket["refused"]]
+    assert bucket["t_ms"] <= seen["mine"][0]["t_ms"] < bucket["t_ms"] + 1000
     assert seen["last_unit_t_ms"] <= seen["mine"][0]["t_ms"]
     stranger = (await shop.browser().get(path)).json()
     assert (stranger["refused"], stranger["mine"]) == (1, [])

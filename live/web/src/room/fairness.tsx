@@ -5,6 +5,7 @@ import type { SaleValue } from "../shared/types";
 import { useSession } from "./context";
 import type { Attempt } from "./attempts";
 import { explainError, explainRefusal } from "./reasons";
+import { ReceiptList, RushStrip } from "./rush";
 import { w } from "./words";
 
 /** The rule of the sale on show, what was committed to before it, and each of my attempts with its reason. */
@@ -18,8 +19,10 @@ export function Fairness() {
   return (
     <div class="fairness">
       {sale ? <Rule sale={sale} /> : <p class="empty">{w("fair_none")}</p>}
+      {sale && <RushStrip saleId={sale.sale_id} state={sale.state} />}
       <h3 class="list-head">{w("fair_attempts")}</h3>
       {attempts.length === 0 && <p class="empty">{w("fair_attempts_empty")}</p>}
+      {sale && <ReceiptList saleId={sale.sale_id} state={sale.state} />}
       <ul class="attempts">
         {attempts.map((attempt) => (
           <AttemptRow key={attempt.request_id} attempt={attempt} />
