@@ -155,7 +155,14 @@ def stamps(name: str, message: bytes) -> list[float]:
         return [float(found[0])] if found else []
     if message[:2] != b"\x96\x01":
         return []
-    return [data["t"] for _, data in msgpack.unpackb(message)[4]]
+    return [data["t"] for type_, data in msgpack.unpackb(message)[4] if type_ == "comment"]
+
+
+def left_out(name: str, message: bytes) -> int:
+    """How many comments an overloaded hub has declared to be left out of this message."""
+    if name != "hub" or message[:2] != b"\x96\x01":
+        return 0
+    return sum(1 for type_, _ in msgpack.unpackb(message)[4] if type_ == "skipped")
 
 
 def broadcast(
@@ -170,12 +177,14 @@ def broadcast(
 ) -> Run:
     """Publish for some seconds to a room full of viewers."""
     run = Run(name, viewers, rate, values, churn_per_s)
-    sampled_received = 0
+    sampled_received = sampled_skipped = 0
 
     def on_sample(message: bytes, now_s: float) -> None:
-        nonlocal sampled_received
+        nonlocal sampled_received, sampled_skipped
         sent_s = stamps(name, message)
-        sampled_received += len(sent_s)
+        skipped = left_out(name, message)
+        sampled_received += len(sent_s) + skipped
+        sampled_skipped += skipped
         run.delays_s += [now_s - stamp for stamp in sent_s]
 
     with running_server(name) as server:
@@ -208,6 +217,8 @@ def broadcast(
         if name == "hub":
             crowd.declared_jumps = int(hub_metric(port, "flashroom_hub_jumps_total"))
         account(run, crowd, before, sampled_received)
+        run.skipped += sampled_skipped * viewers // SAMPLED
+        run.received -= sampled_skipped * viewers // SAMPLED
         crowd.close()
     return run
 

@@ -91,13 +91,13 @@ def _check_close(payload: bytes) -> FrameError | None:
         return None
     if len(payload) == 1:
         return FrameError(PROTOCOL_ERROR, "close frame too short")
-    code = int.from_bytes(payload[:2], "big")
-    if code not in _CLOSE_CODES and not 3000 <= code < 5000:
-        return FrameError(PROTOCOL_ERROR, "invalid close code")
     try:
         payload[2:].decode()
     except UnicodeDecodeError:
         return FrameError(INVALID_DATA, "a reason that is not UTF-8")
+    code = int.from_bytes(payload[:2], "big")
+    if code not in _CLOSE_CODES and not 3000 <= code < 5000:
+        return FrameError(PROTOCOL_ERROR, "invalid close code")
     return None
 
 

@@ -22,6 +22,7 @@ from realtime import protocol
 from realtime.broker import Broker, StoredRoom, channel_of, now_ms
 from realtime.connection import Connection
 from realtime.metrics import HubMetrics
+from realtime.overload import NOTHING, Overload
 from realtime.protocol import CloseCode
 from realtime.pubsub import Subscription
 from realtime.room import Gap, Lost, Room
@@ -30,7 +31,7 @@ from realtime.tickets import Viewer
 
 log = logging.getLogger("flashroom.room")
 
-MODE_FULL: Final = {"hearts": "full", "presence": "full", "chat": "full", "chat_one_in": 1}
+MODE_FULL: Final = NOTHING.mode
 MODE_PAUSED: Final = {"hearts": "paused", "presence": "paused", "chat": "paused", "chat_one_in": 1}
 PERSONAL_HEADS_MAX: Final = 200_000
 
@@ -73,6 +74,7 @@ class HubRoom:
         self._behind: set[Connection] = set()
         self._ghosts = 0
         self._start = 0
+        self._overload = Overload(services.settings.tick_max_s)
         self._wake = asyncio.Event()
         self._ticked = asyncio.Event()
 
@@ -139,7 +141,7 @@ class HubRoom:
                 viewer_id=viewer.viewer_id,
                 server_time_ms=now_ms(),
                 personal_offset=personal_offset,
-                mode=MODE_PAUSED if self.is_paused else MODE_FULL,
+                mode=self.mode,
             )
         )
         return tail.recovered
@@ -222,9 +224,13 @@ class HubRoom:
             self.is_paused = True
             self._tell_mode()
 
+    @property
+    def mode(self) -> dict[str, Any]:
+        """What is thinned or paused now, as viewers are told."""
+        return MODE_PAUSED if self.is_paused else self._overload.thinning.mode
+
     def _tell_mode(self) -> None:
-        mode = MODE_PAUSED if self.is_paused else MODE_FULL
-        message = protocol.encode_notice("mode", **mode)
+        message = protocol.encode_notice("mode", **self.mode)
         for connection in list(self.members):
             connection.send(message)
 
@@ -412,13 +418,41 @@ class HubRoom:
                 await self._write_to_all(message)
                 pass_s = time.perf_counter() - started_s
                 metrics.tick_seconds.observe(pass_s)
+                self._thin(pass_s)
                 # The next tick waits so long that writing stays below its share of the core.
                 share = settings.busy_share
                 pause_s = min(settings.tick_max_s, max(settings.tick_min_s, pass_s * (1 - share) / share))
                 await asyncio.sleep(pause_s)
-            if not self._stale and not self.state.has_waiting:
-                await self._wake.wait()
+            if not self._stale and not self.state.has_due(now_ms()):
+                await self._wait_for_news()
             self._wake.clear()
+
+    async def _wait_for_news(self) -> None:
+        assert self.state is not None
+        if not self.state.has_waiting:
+            await self._wake.wait()
+            return
+        # Only what is told less often waits: it becomes due by itself.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self._services.settings.tick_max_s)
+
+    def _thin(self, pass_s: float) -> None:
+        """Leave out more or less, by how long the pass took, and tell the room when that changes."""
+        assert self.state is not None
+        metrics = self._services.metrics
+        metrics.thinned.inc(self.state.skipped)
+        self.state.skipped = 0
+        if self._overload.observe(pass_s, time.monotonic()):
+            thinning = self.state.thinning = self._overload.thinning
+            metrics.thinning_changes.labels(str(thinning.stage)).inc()
+            log.warning(
+                "room %s: writing takes %.0f ms, thinning stage %d",
+                self.room_id,
+                pass_s * 1000,
+                thinning.stage,
+            )
+            if not self.is_paused:
+                self._tell_mode()
 
     async def _write_to_all(self, message: bytes) -> None:
         self._ticked.set()

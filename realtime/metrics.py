@@ -35,6 +35,15 @@ class HubMetrics:
         self.skipped = Counter(
             "flashroom_hub_skipped", "Ticks not written to a viewer who is behind.", registry=registry
         )
+        self.thinned = Counter(
+            "flashroom_hub_thinned", "Comments left out of ticks under overload.", registry=registry
+        )
+        self.thinning_changes = Counter(
+            "flashroom_hub_thinning_changes",
+            "Stages of thinning entered, by stage.",
+            ["stage"],
+            registry=registry,
+        )
         self.jumps = Counter("flashroom_hub_jumps", "Declared jumps.", registry=registry)
         self.personal = Counter("flashroom_hub_personal", "Personal messages written.", registry=registry)
         self.commands = Counter(

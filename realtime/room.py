@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final
 
 from realtime import protocol
+from realtime.overload import NOTHING, Thinning
 from realtime.protocol import JoinedTail
 
 RING_EVENTS: Final = 2000
@@ -19,6 +20,11 @@ TAILS_KEPT: Final = 256
 """Different answers to joining viewers kept until the next tick."""
 _GONE: Final = b"\xc0"
 """Packed nil: the data of a value that was removed."""
+_COMMENT: Final = b"\x92\xa7comment"
+_OF_A_VIEWER: Final = b"\xa4role\xa6viewer"
+"""Bytes that no text can hold: they are not UTF-8. Only what viewers say is ever thinned."""
+SKIPPED: Final = protocol.pack(["skipped", None])
+"""What stands in a tick for a comment that was left out: its number is declared, so nobody takes it for a gap."""
 
 
 class Gap(Exception):
@@ -40,6 +46,11 @@ class Room:
         self._waiting_events: list[bytes] = []
         self._waiting_values: dict[str, bytes] = {}
         self._tails: dict[int | None, JoinedTail] = {}
+        self.thinning: Thinning = NOTHING
+        self.skipped = 0
+        """Comments left out of ticks so far."""
+        self._told_ms: dict[str, int] = {}
+        self._comments = 0
 
     @property
     def sent_offset(self) -> int:
@@ -49,6 +60,17 @@ class Room:
     @property
     def has_waiting(self) -> bool:
         return bool(self._waiting_events or self._waiting_values)
+
+    def has_due(self, now_ms: int) -> bool:
+        """Whether a tick would tell anything now: values that are told less often may have to wait."""
+        return bool(self._waiting_events) or len(self._held_back(now_ms)) < len(self._waiting_values)
+
+    def _held_back(self, now_ms: int) -> set[str]:
+        return {
+            key
+            for key, every_ms in self.thinning.every_ms.items()
+            if key in self._waiting_values and now_ms - self._told_ms.get(key, 0) < every_ms
+        }
 
     def take_events(self, epoch: str, first_offset: int, events: Sequence[bytes]) -> None:
         """Add events in order; those already known are skipped. Raises Gap or Lost, and then has changed nothing."""
@@ -98,16 +120,34 @@ class Room:
         self._tails.clear()
 
     def tick(self, now_ms: int) -> bytes | None:
-        """Everything that waits, as one message; None when nothing does."""
-        if not self.has_waiting:
+        """Everything that waits and is due, as one message; None when nothing is."""
+        if not self.has_due(now_ms):
             return None
+        later = {key: self._waiting_values.pop(key) for key in self._held_back(now_ms)}
+        for key in self._waiting_values.keys() & self.thinning.every_ms.keys():
+            self._told_ms[key] = now_ms
         message = protocol.encode_tick(
-            now_ms, self.epoch, self.sent_offset + 1, self._waiting_events, self._waiting_values.items()
+            now_ms, self.epoch, self.sent_offset + 1, self._thinned(), self._waiting_values.items()
         )
         self._waiting_events.clear()
-        self._waiting_values.clear()
+        self._waiting_values = later
         self._tails.clear()
         return message
+
+    def _thinned(self) -> list[bytes]:
+        """What waits, with one in n of viewers' comments; the ring keeps all of them for those who return later."""
+        one_in = self.thinning.chat_one_in
+        if one_in <= 1:
+            return self._waiting_events
+        told = []
+        for event in self._waiting_events:
+            if event.startswith(_COMMENT) and _OF_A_VIEWER in event:
+                self._comments += 1
+                if self._comments % one_in:
+                    self.skipped += 1
+                    event = SKIPPED
+            told.append(event)
+        return told
 
     def is_ahead(self, epoch: str | None, offset: int | None) -> bool:
         """Whether a returning viewer has seen more than this hub has sent: it waits for the hub to catch up."""

@@ -75,6 +75,7 @@ def ours(pieces: list[bytes]) -> tuple[list[frames.Frame], int | None]:
 @given(st.one_of(WIRE, st.binary(max_size=60)), st.lists(st.integers(0, 6000), max_size=4))
 @example(raw_frame(0x88, struct.pack("!H", 1004), bytes(4)), [])
 @example(raw_frame(0x88, struct.pack("!H", 1000) + b"\xff", bytes(4)), [])
+@example(raw_frame(0x88, struct.pack("!H", 1004) + b"\xff", bytes(4)), [])
 @example(raw_frame(0x89, bytes(126), bytes(4)), [3])
 @example(raw_frame(0x82, bytes(4096), bytes(4)), [1, 2, 3, 5])
 @example(raw_frame(0x82, bytes(4097), bytes(4)), [])

@@ -13,7 +13,9 @@ from typing import Any
 
 from realtime import protocol
 from realtime.hub_room import MODE_FULL, MODE_PAUSED
+from realtime.overload import Thinning
 from realtime.protocol import CommandError, pack
+from realtime.room import SKIPPED
 
 PATH = Path(__file__).with_name("vectors.json")
 AT_MS = 1_795_000_000_000
@@ -65,6 +67,12 @@ def joined(
     )
 
 
+def with_skipped(epoch: str, first_offset: int, texts: list[str | None]) -> bytes:
+    """A tick in which an overloaded hub has left out what stands as None."""
+    events = [SKIPPED if text is None else pack(["comment", comment(text)]) for text in texts]
+    return protocol.encode_tick(AT_MS, epoch, first_offset, events, [])
+
+
 def personal(offset: int, type_: str, data: dict[str, Any]) -> bytes:
     return protocol.encode_personal(offset, pack([type_, data]))
 
@@ -100,6 +108,7 @@ MESSAGES: dict[str, bytes] = {
     "a jump is declared": protocol.encode_notice("jump"),
     "the process is draining": protocol.encode_notice("reconnect", after_ms=1234),
     "chat is paused": protocol.encode_notice("mode", **MODE_PAUSED),
+    "one in four comments is told": protocol.encode_notice("mode", **Thinning(3, 4).mode),
 }
 
 COMMANDS: dict[str, list[Any]] = {
@@ -129,6 +138,11 @@ SESSIONS: dict[str, list[tuple[bytes, dict[str, Any]]]] = {
             {"offset": 4, "texts": ["a", "b", "c", "d"], "values": {"likes": [9, {"total": 9}]}},
         ),
         (tick("e1", 4, ["d", "e"]), {"offset": 5, "texts": ["a", "b", "c", "d", "e"]}),
+    ],
+    "a comment that was left out keeps its number": [
+        (joined("e1", 1, ["a"]), {"offset": 1}),
+        (with_skipped("e1", 2, ["b", None, "d"]), {"offset": 4, "texts": ["a", "b", "d"]}),
+        (tick("e1", 5, ["e"]), {"offset": 5, "texts": ["a", "b", "d", "e"]}),
     ],
     "a declared jump begins from a snapshot": [
         (joined("e1", 1, ["a"]), {"offset": 1}),
