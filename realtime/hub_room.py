@@ -33,6 +33,8 @@ log = logging.getLogger("flashroom.room")
 
 MODE_FULL: Final = NOTHING.mode
 MODE_PAUSED: Final = {"hearts": "paused", "presence": "paused", "chat": "paused", "chat_one_in": 1}
+LOOK_EVERY: Final = 32
+"""Connections written between two looks at the clock."""
 PERSONAL_HEADS_MAX: Final = 200_000
 
 
@@ -469,6 +471,7 @@ class HubRoom:
         members = members[self._start :] + members[: self._start]
         skip_above = settings.skip_above_bytes
         written = 0
+        slice_began_s = time.perf_counter()
         for number, connection in enumerate(members, start=1):
             if connection.index >= 0:
                 if (
@@ -494,8 +497,12 @@ class HubRoom:
                             sent = 0  # Full, or broken: the transport waits, or finds out.
                         if sent != size:
                             connection.transport.write(shared[sent:])
-            if number % settings.slice_connections == 0:
+            # Joins, holds and personal messages get their turn: after so many viewers, or sooner where big frames take their time.
+            if number % settings.slice_connections == 0 or (
+                number % LOOK_EVERY == 0 and time.perf_counter() - slice_began_s > settings.slice_max_s
+            ):
                 await asyncio.sleep(0)
+                slice_began_s = time.perf_counter()
         metrics.deliveries.inc(written)
         metrics.ticks.inc()
 

@@ -20,6 +20,7 @@ class HubSettings:
     tick_max_s: float = 0.25
     busy_share: float = 0.6
     slice_connections: int = 512
+    slice_max_s: float = 0.004
     kernel_buffer_bytes: int = 128 * 1024
     """The socket's send buffer, of which Linux makes twice as much: a viewer 0.1 s away still gets 2.5 MB/s."""
     skip_above_bytes: int = 64 * 1024
