@@ -82,3 +82,69 @@ async def test_sigterm_sends_viewers_elsewhere_and_ends_the_process(
             await broker.publish(room_id, events=[("comment", {"text": "b"})])
             await wait_until(lambda: all(v.texts == ["a", "b"] for v in viewers), 15)
             assert all(set(v.client.close_codes) == {1001} and v.client.jumps == 0 for v in viewers)
+
+
+async def test_a_rolling_restart_under_load_loses_nothing(
+    redis_url: str, broker: Broker, room_id: str
+) -> None:
+    """Two processes are replaced one after the other, three times over, while the room goes on talking."""
+    port = free_port()
+    url = f"ws://127.0.0.1:{port}/v1"
+    async with AsyncExitStack() as stack:
+        running = [await stack.enter_async_context(hub_process(redis_url, port)) for _ in range(2)]
+        viewers = [
+            await stack.enter_async_context(watching(url, room_id, f"gu_{number}")) for number in range(30)
+        ]
+        sent = 0
+        replaced = asyncio.Event()
+
+        async def talk() -> None:
+            nonlocal sent
+            while not replaced.is_set():
+                sent = (await broker.publish(room_id, events=[("comment", {"text": str(sent)})])).offset
+                await broker.publish_personal(room_id, "gu_7", "order", {"n": sent})
+                await asyncio.sleep(0.01)
+
+        talking = asyncio.create_task(talk())
+        for _ in range(3):
+            for number, old in enumerate(running):
+                running[number] = await stack.enter_async_context(hub_process(redis_url, port))
+                old.send_signal(signal.SIGTERM)
+                assert await asyncio.wait_for(old.wait(), 15) == 0
+        replaced.set()
+        await talking
+        assert sent > 50
+        await wait_until(lambda: all(viewer.client.offset == sent for viewer in viewers), 20)
+        for viewer in viewers:
+            assert viewer.offsets == list(range(1, sent + 1))
+            assert viewer.client.jumps == 0
+            assert set(viewer.client.close_codes) <= {1001}
+        assert sum(len(viewer.client.close_codes) for viewer in viewers) >= len(viewers)
+        await wait_until(lambda: len(viewers[7].personal) == sent, 15)
+        assert [data["n"] for _, data in viewers[7].personal] == list(range(1, sent + 1))
+
+
+async def test_presence_is_right_within_two_seconds_of_a_kill(
+    redis_url: str, broker: Broker, room_id: str
+) -> None:
+    port = free_port()
+    url = f"ws://127.0.0.1:{port}/v1"
+    async with hub_process(redis_url, port), AsyncExitStack() as stack:
+        staying = [await stack.enter_async_context(watching(url, room_id)) for _ in range(3)]
+        other_port = free_port()
+        async with hub_process(redis_url, other_port) as doomed:
+            going = AsyncExitStack()
+            for _ in range(4):
+                await going.enter_async_context(watching(f"ws://127.0.0.1:{other_port}/v1", room_id))
+
+            def count() -> int:
+                return int(staying[0].client.values.get("watching", (0, {"count": 0}))[1]["count"])
+
+            await wait_until(lambda: count() == 7)
+            doomed.kill()
+            killed_s = asyncio.get_running_loop().time()
+            await wait_until(lambda: count() == 3, 10)
+            took_s = asyncio.get_running_loop().time() - killed_s
+            await going.aclose()
+        # What is stated is two seconds; a busy test machine gets a little more, and a minute would be a failure.
+        assert took_s < 6
