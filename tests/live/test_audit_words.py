@@ -1,0 +1,27 @@
+"""Whatever the audit log may say, the console has words for it in both languages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+WORDS = Path("live/web/src/console/words.ts")
+SALE_CONTROLS = re.compile(r'_control\("([a-z]+)"')
+
+
+def audited() -> set[str]:
+    """Actions named in the API's handlers."""
+    sources = {path.name: path.read_text() for path in Path("live/api").glob("*.py")}
+    found = {f"sale_{name}" for name in SALE_CONTROLS.findall(sources["sales.py"])}
+    for text in sources.values():
+        found |= set(re.findall(r'\bcall,\s*"([a-z_]+)"', text))
+        found |= set(re.findall(r'"((?:order|orders|payment|webhook|sale)_[a-z_]+)",?\n', text))
+    return found - {"order_id", "orders_csv", "sale_id", "payment_id"}
+
+
+def test_every_action_has_words_in_english_and_chinese() -> None:
+    text = WORDS.read_text()
+    named = audited()
+    assert {"sale_create", "order_cancel", "webhook_create", "payment_send_back"} <= named, named
+    missing = {action for action in named if text.count(f"    did_{action}: ") != 2}
+    assert not missing
