@@ -20,7 +20,7 @@ from commerce.hot_ledger import HotLedger
 from commerce.orders import Order
 from commerce.payments import attempts, refunds
 from commerce.payments.attempts import Attempt
-from commerce.sale_rules import OCCUPYING
+from commerce.sale_rules import OCCUPYING, reopens
 from commerce.schema import hold as hold_table
 from commerce.schema import order as order_table
 from commerce.schema import order_note
@@ -145,10 +145,7 @@ class AfterSales:
         await c.execute(locked.with_for_update())
         await stock.unsell(c, hold.sale_id, hold.quantity)
         sale = await sale_rows.get(c, hold.sale_id)
-        if restock != "shelf" and sale.state == "draining" and sale.state_reason == "sold_out":
-            if now_ms < (sale.closes_at_ms or 0):
-                await sale_rows.change(c, sale, "reopen", now_ms, state_reason=None, closed_at_ms=None)
-        elif restock == "shelf" or sale.state not in OCCUPYING:
+        if restock == "shelf" or sale.state not in OCCUPYING:
             await stock.move(
                 c,
                 movement_id=f"return:{refund_id}",
@@ -158,6 +155,8 @@ class AfterSales:
                 reason="return",
                 at_ms=now_ms,
             )
+        elif reopens(sale, now_ms):
+            await sale_rows.change(c, sale, "reopen", now_ms, state_reason=None, closed_at_ms=None)
 
     async def fulfil(self, order_id: str, carrier: str, tracking_number: str) -> Order:
         """The goods are on their way. The same carrier and number again changes nothing; others are an error."""

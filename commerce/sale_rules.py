@@ -236,6 +236,12 @@ def resumed_times(sale: Sale, now_ms: int) -> tuple[int, int]:
     return opens_at_ms, opens_at_ms + max(0, sale.closes_at_ms - sale.paused_at_ms)
 
 
+def reopens(sale: Sale, now_ms: int) -> bool:
+    """Whether units that come into this sale open it again: it sold out, and its time is not over."""
+    sold_out = sale.state == "draining" and sale.state_reason == "sold_out"
+    return sold_out and now_ms < (sale.closes_at_ms or 0)
+
+
 def due_action(sale: Sale, now_ms: int, soft_holds: bool | None) -> str | None:
     """The timer's next action on this sale at `now_ms`, or None.
 

@@ -27,6 +27,7 @@ from commerce.sale_rules import (
     hash_terms,
     next_state,
     preflight,
+    reopens,
     require_abortable,
     resumed_times,
     terms_of,
@@ -308,8 +309,7 @@ class SaleDesk:
             sale, now_ms = await sale_rows.get(c, sale_id), self.clock_ms()
             next_state(sale.state, "add_stock")
             if await self._move(c, sale, units, f"add:{sale_id}:{movement_id}", "add", now_ms):
-                sold_out = sale.state == "draining" and sale.state_reason == "sold_out"
-                if sold_out and now_ms < (sale.closes_at_ms or 0):
+                if reopens(sale, now_ms):
                     await sale_rows.change(c, sale, "reopen", now_ms, state_reason=None, closed_at_ms=None)
                 else:
                     await sale_rows.change(c, sale, "add_stock", now_ms)

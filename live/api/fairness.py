@@ -7,11 +7,9 @@ from typing import Any, Final, Literal
 from commerce import allocation_log
 from commerce.errors import NotFound
 from commerce.log_verification import receipt_object
-from commerce.sale_rules import Sale
-from live.api.endpoint import READ, Call, Endpoint, Query
+from live.api.endpoint import Call, Endpoint, Query
 from live.api.models import Model
-from live.problems import HttpProblem
-from live.projector import PRIVATE_STATES
+from live.api.sales import visible_sale
 
 BUCKET: Final = Query(
     "bucket_ms", "Length of a bucket in ms: 50, 100, 250 or 1000.", r"^(50|100|250|1000)$", is_integer=True
@@ -83,15 +81,8 @@ class RushShown(Model):
     """Whether the sale is over, so that nothing more will come."""
 
 
-async def _visible_sale(call: Call) -> Sale:
-    sale = await call.wiring.sale_desk.get(call.parameter("sale_id"))
-    if sale.state in PRIVATE_STATES and call.caller.role_in(sale.room_id) not in READ:
-        raise HttpProblem(404, "unknown_sale", "There is no such sale.")
-    return sale
-
-
 async def _receipts(call: Call) -> Receipts:
-    sale = await _visible_sale(call)
+    sale = await visible_sale(call)
     published = sale.state == "published" and sale.log_root is not None
     async with call.wiring.database.read() as c:
         attempts = await allocation_log.attempts_of(c, sale.sale_id, call.buyer_id)
@@ -116,7 +107,7 @@ def _plain(attempt: allocation_log.AttemptSeen) -> dict[str, Any]:
 
 
 async def _rush(call: Call) -> RushShown:
-    sale = await _visible_sale(call)
+    sale = await visible_sale(call)
     bucket_ms = int(call.query("bucket_ms") or DEFAULT_BUCKET_MS)
     buyer_id = call.caller.buyer_id
     if sale.opened_at_ms is None:

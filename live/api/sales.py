@@ -67,11 +67,16 @@ async def _list(call: Call) -> models.SaleList:
     return models.SaleList(sales=await shown_sales(call.wiring, sales), next_cursor=next_cursor)
 
 
-async def _get(call: Call) -> models.SaleShown:
+async def visible_sale(call: Call) -> Sale:
+    """The sale of the path, which nobody but the room's staff sees while it is still edited."""
     sale = await call.wiring.sale_desk.get(call.parameter("sale_id"))
     if sale.state in PRIVATE_STATES and call.caller.role_in(sale.room_id) not in READ:
         raise HttpProblem(404, "unknown_sale", "There is no such sale.")
-    return await shown(call.wiring, sale)
+    return sale
+
+
+async def _get(call: Call) -> models.SaleShown:
+    return await shown(call.wiring, await visible_sale(call))
 
 
 async def _log(call: Call) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -15,7 +14,7 @@ import pytest
 from commerce.errors import Invalid, Refused, Unavailable
 from commerce.payments.alipay import Alipay, minor, yuan
 from commerce.payments.provider import NewPayment, NewRefund
-from tests.commerce.payments.provider_server import Answer, Asked, KeyPair, ProviderServer, provider_server
+from tests.commerce.payments.provider_server import Answer, Asked, KeyPair, ProviderServer
 from tests.commerce.world import World
 
 OURS, THEIRS, STRANGERS = KeyPair.make(), KeyPair.make(), KeyPair.make()
@@ -36,12 +35,6 @@ REFUND = NewRefund(
     total_minor=9_905,
     currency="CNY",
 )
-
-
-@pytest.fixture
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
 
 
 @pytest.fixture

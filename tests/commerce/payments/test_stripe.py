@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 from commerce.errors import Invalid, Refused, Unavailable
 from commerce.payments.provider import NewPayment, NewRefund
 from commerce.payments.stripe import Stripe
-from tests.commerce.payments.provider_server import Answer, Asked, ProviderServer, provider_server
+from tests.commerce.payments.provider_server import Answer, Asked, ProviderServer
 from tests.commerce.world import World
 
 SECRET = "whsec_test"
@@ -43,12 +42,6 @@ PAYMENT = NewPayment(
 
 def ok(body: dict[str, Any], status: int = 200) -> Answer:
     return status, {"Content-Type": "application/json", "Request-Id": "req_1"}, json.dumps(body).encode()
-
-
-@pytest.fixture
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from commerce.errors import Invalid, Refused, Unavailable
 from commerce.payments.provider import NewPayment, NewRefund
 from commerce.payments.wechat_pay import WeChatPay
-from tests.commerce.payments.provider_server import Answer, Asked, KeyPair, ProviderServer, provider_server
+from tests.commerce.payments.provider_server import Answer, Asked, KeyPair, ProviderServer
 from tests.commerce.world import World
 
 OURS, THEIRS, STRANGERS = KeyPair.make(), KeyPair.make(), KeyPair.make()
@@ -45,12 +44,6 @@ PAID: dict[str, Any] = {
     "trade_state": "SUCCESS",
     "amount": {"total": 9_900, "currency": "CNY"},
 }
-
-
-@pytest.fixture
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
 
 
 @pytest.fixture
