@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from live import logs, processes
 from live.processes import CannotStart
@@ -72,7 +72,25 @@ def parser() -> argparse.ArgumentParser:
     replay = actions.add_parser("replay", help="process one once more")
     replay.add_argument("provider")
     replay.add_argument("event_id")
+    _add_people(roles)
     return built
+
+
+def _add_people(roles: Any) -> None:
+    account = roles.add_parser("account", help="make accounts, or list them with their roles")
+    actions = account.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="make one; the password is asked for")
+    add.add_argument("email")
+    add.add_argument("name")
+    actions.add_parser("list", help="the newest 500")
+    role = roles.add_parser("role", help="give an account a role in a room, or take it away")
+    actions = role.add_subparsers(dest="action", required=True)
+    give = actions.add_parser("give", help="in place of the one it has")
+    take = actions.add_parser("take", help="the room keeps at least one owner")
+    for one in (give, take):
+        one.add_argument("room_id")
+        one.add_argument("email")
+    give.add_argument("as_role", metavar="role", choices=("analyst", "host", "moderator", "owner", "seller"))
 
 
 def _run(parsed: argparse.Namespace, settings: Settings) -> int | None:
@@ -85,9 +103,23 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int | None:
         if parsed.action == "list":
             return money_cli.list_webhooks(settings)
         return money_cli.replay_webhook(settings, parsed.provider, parsed.event_id)
+    if parsed.role in ("account", "role"):
+        return _run_people(parsed, settings)
     module, function = ROLES[parsed.role].function.split(":")
     answer: int | None = getattr(importlib.import_module(module), function)(settings)
     return answer
+
+
+def _run_people(parsed: argparse.Namespace, settings: Settings) -> int:
+    from live import account_cli
+
+    if parsed.role == "account":
+        if parsed.action == "add":
+            return account_cli.add_account(settings, parsed.email, parsed.name)
+        return account_cli.list_accounts(settings)
+    if parsed.action == "give":
+        return account_cli.give_role(settings, parsed.room_id, parsed.email, parsed.as_role)
+    return account_cli.take_role(settings, parsed.room_id, parsed.email)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -136,6 +136,11 @@ def password_matches(password_hash: str | None, password: str) -> bool:
     return matches and password_hash is not None
 
 
+async def hash_password_apart(password: str) -> str:
+    """`hash_password` without blocking the loop."""
+    return await asyncio.get_running_loop().run_in_executor(_hashing, hash_password, password)
+
+
 async def check_password(password_hash: str | None, password: str) -> bool:
     """`password_matches` without blocking the loop, two at a time in a process: each takes 64 MiB and a core."""
     loop = asyncio.get_running_loop()

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.errors import NotFound, Refused
-from live.schema import room, room_product, room_role
+from live.schema import room, room_product
 from realtime.protocol import Value
 
 MAX_ROOMS: Final = 200
@@ -144,12 +144,6 @@ async def set_status(c: AsyncConnection, room_id: str, status: str, now_ms: int)
     if status == "live" and (started_at_ms is None or before.status == "ended"):
         started_at_ms = now_ms
     return await change(c, room_id, status=status, started_at_ms=started_at_ms)
-
-
-async def grant(c: AsyncConnection, room_id: str, user_id: str, role: str) -> None:
-    """Give a user one role in a room, instead of the one before."""
-    await c.execute(delete(room_role).where(room_role.c.room_id == room_id, room_role.c.user_id == user_id))
-    await c.execute(insert(room_role).values(room_id=room_id, user_id=user_id, role=role))
 
 
 async def room_values(c: AsyncConnection, room_id: str) -> dict[str, Value]:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue
 from commerce.database import Database
-from live import identity, rooms
+from live import identity, people, rooms
 from live.catalogue_sample import PRODUCTS
 from live.schema import user as user_table
 
@@ -99,7 +99,7 @@ async def _seed_account(database: Database, file: Path, account: Account, now_ms
                 password_hash=password_hash,
                 now_ms=now_ms,
             )
-            await rooms.grant(c, ROOM_ID, account.user_id, account.role)
+            await people.give_role(c, ROOM_ID, account.user_id, account.role)
     log.info("%s may sign in; the password is in %s", account.email, file)
 
 

@@ -7,8 +7,8 @@ with RSA2. A trade exists at Alipay only once the buyer has opened the page, so 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from http.client import HTTPException
 from typing import Any, Final
@@ -18,6 +18,7 @@ from alipay import AliPay
 from alipay.exceptions import AliPayException, AliPayValidationError
 from alipay.utils import AliPayConfig
 
+from commerce.clock import wall_clock_ms
 from commerce.errors import Invalid, Refused, Unavailable
 from commerce.payments.provider import NewPayment, NewRefund, PaymentAnswer, RefundAnswer, WebhookEvent
 
@@ -47,6 +48,7 @@ class Alipay:
         notify_url: str,
         return_url: str,
         gateway_url: str | None = None,
+        clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._api = AliPay(
             appid=app_id,
@@ -60,6 +62,7 @@ class Alipay:
             assert hasattr(self._api, "_gateway"), "python-alipay-sdk keeps its address elsewhere now"
             self._api._gateway = gateway_url
         self._app_id = app_id
+        self._clock_ms = clock_ms
         self._return_url = return_url
 
     @property
@@ -94,7 +97,7 @@ class Alipay:
                 "time_expire": expires.strftime("%Y-%m-%d %H:%M:%S"),
             },
             return_url=self._return_url,
-            timestamp=_timestamp(),
+            timestamp=_timestamp(self._clock_ms()),
         )
         url = f"{self._api._gateway}?{query}"
         return PaymentAnswer(outcome="pending", next_action={"type": "redirect", "url": url})
@@ -146,7 +149,9 @@ class Alipay:
     async def _ask(self, method: str, content: dict[str, str]) -> dict[str, Any]:
         """Alipay's answer, its signature checked; raises Unavailable when there is none to believe."""
         try:
-            answer = await asyncio.to_thread(self._api.server_api, method, content, timestamp=_timestamp())
+            answer = await asyncio.to_thread(
+                self._api.server_api, method, content, timestamp=_timestamp(self._clock_ms())
+            )
         except (OSError, HTTPException, ValueError, AliPayException, AliPayValidationError) as error:
             raise Unavailable("provider_unavailable", f"Alipay: {type(error).__name__}") from None
         return dict(answer)
@@ -202,9 +207,9 @@ def _outcome(answer: Mapping[str, Any]) -> PaymentAnswer:
     )
 
 
-def _timestamp() -> str:
+def _timestamp(now_ms: int) -> str:
     """Alipay's clock is Beijing's; the library would send this machine's."""
-    return datetime.now(UTC).astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(now_ms / 1000, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _unavailable(answer: Mapping[str, Any]) -> Unavailable:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from wechatpayv3 import WeChatPay as Library
 from wechatpayv3 import WeChatPayType
 from wechatpayv3.utils import aes_decrypt
 
+from commerce.clock import wall_clock_ms
 from commerce.errors import Invalid, Refused, Unavailable
 from commerce.payments.provider import NewPayment, NewRefund, PaymentAnswer, RefundAnswer, WebhookEvent
 
@@ -58,6 +59,7 @@ class WeChatPay:
         *,
         notify_url: str,
         gateway_url: str | None = None,
+        clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._api = Library(
             wechatpay_type=WeChatPayType.NATIVE,
@@ -77,6 +79,7 @@ class WeChatPay:
         self._api_v3_key = api_v3_key
         self._public_key_id = public_key_id
         self._merchant_id = merchant_id
+        self._clock_ms = clock_ms
 
     @property
     def name(self) -> str:
@@ -99,7 +102,7 @@ class WeChatPay:
     async def create(self, payment: NewPayment) -> PaymentAnswer:
         """A QR code, or a page on a phone. The same attempt gives the same order at WeChat."""
         on_phone = payment.method.get("device") == "phone"
-        expires_s = max(payment.expires_at_ms // 1000, int(datetime.now(UTC).timestamp()) + SHORTEST_EXPIRY_S)
+        expires_s = max(payment.expires_at_ms // 1000, self._clock_ms() // 1000 + SHORTEST_EXPIRY_S)
         more: dict[str, Any] = {}
         if on_phone:
             address = str(payment.method.get("address", "127.0.0.1"))

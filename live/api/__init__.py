@@ -10,6 +10,7 @@ from live.api import (
     merchant_webhooks,
     moderation,
     orders,
+    people,
     quarantine,
     rooms,
     sales,
@@ -24,6 +25,7 @@ ENDPOINTS = (
     *fairness.ENDPOINTS,
     *quarantine.ENDPOINTS,
     *media.ENDPOINTS,
+    *people.ENDPOINTS,
     *merchant_webhooks.ENDPOINTS,
     *moderation.ENDPOINTS,
 )

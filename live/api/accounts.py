@@ -1,4 +1,4 @@
-"""Guests with a nickname, sign-in for people who work in rooms, and tickets for the hub."""
+"""Guests with a nickname, accounts of buyers and of people who work in rooms, and tickets for the hub."""
 
 from __future__ import annotations
 
@@ -25,6 +25,32 @@ async def _new_guest(call: Call) -> models.Viewer:
     return models.Viewer(viewer_id=guest.viewer_id, name=guest.name, ghost=guest.ghost)
 
 
+async def _new_account(call: Call) -> models.SignedIn:
+    """An account is one buyer on all its devices; a role in a room is given by the room's owner."""
+    body: models.NewAccount = call.body
+    user_id = new_id("us")
+    password_hash = await identity.hash_password_apart(body.password)
+    async with call.wiring.database.begin() as c:
+        await identity.add_user(
+            c,
+            user_id=user_id,
+            email=body.email,
+            name=body.name,
+            password_hash=password_hash,
+            now_ms=call.now_ms,
+        )
+    return await _open_session(call, user_id)
+
+
+async def _open_session(call: Call, user_id: str) -> models.SignedIn:
+    async with call.wiring.database.begin() as c:
+        token = await identity.open_session(c, user_id, call.now_ms)
+        user = await identity.get_user(c, user_id)
+    assert user is not None
+    call.cookies.append((SESSION_COOKIE, token))
+    return models.SignedIn(user=_user(user))
+
+
 async def _sign_in(call: Call) -> models.SignedIn:
     body: SignIn = call.body
     database = call.wiring.database
@@ -41,12 +67,7 @@ async def _sign_in(call: Call) -> models.SignedIn:
         raise HttpProblem(
             401, "wrong_credentials", "These six digits were used already. Wait for the next ones."
         )
-    async with database.begin() as c:
-        token = await identity.open_session(c, user_id, call.now_ms)
-        user = await identity.get_user(c, user_id)
-    assert user is not None
-    call.cookies.append((SESSION_COOKIE, token))
-    return models.SignedIn(user=_user(user))
+    return await _open_session(call, user_id)
 
 
 async def _is_fresh(call: Call, user_id: str, code: str) -> bool:
@@ -111,6 +132,18 @@ ENDPOINTS = (
         answer=models.Viewer,
         status=201,
         limit=NEW_GUEST,
+        keeps_answer=False,
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/accounts",
+        summary="Make an account and sign in: one buyer, with one limit per sale, on all its devices",
+        tag="accounts",
+        handler=_new_account,
+        body=models.NewAccount,
+        answer=models.SignedIn,
+        status=201,
+        limit=SIGN_IN,
         keeps_answer=False,
     ),
     Endpoint(

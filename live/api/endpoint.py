@@ -47,6 +47,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "order_id": r"^or_[A-Za-z0-9_]{1,60}$",
     "comment_id": r"^co_[A-Za-z0-9_]{1,60}$",
     "viewer_id": r"^(gu|us)_[A-Za-z0-9_]{1,60}$",
+    "user_id": r"^us_[A-Za-z0-9_]{1,60}$",
     "provider": r"^[a-z_]{1,20}$",
     "attempt_id": r"^pa_[A-Za-z0-9_]{1,60}$",
     "endpoint_id": r"^we_[A-Za-z0-9_]{1,60}$",

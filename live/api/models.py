@@ -69,6 +69,14 @@ class Viewer(Model):
     ghost: bool = False
 
 
+class NewAccount(Model):
+    email: Annotated[
+        str, StringConstraints(max_length=254, pattern=r"^\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*$"), _clean
+    ]
+    name: Name
+    password: Annotated[str, StringConstraints(min_length=10, max_length=200)]
+
+
 class SignIn(Model):
     email: Line254
     password: Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -126,13 +126,16 @@ async def test_paying_races_with_letting_go_and_the_order_ends_one_way(world: Wo
     sale = await world.open_sale(quota=12, limit_per_buyer=12)
     placed = [await world.placed_order(sale) for _ in range(6)]
     world.clock.now_ms = placed[-1].deadline_ms - 1
+    await world.placed_order(sale, "gu_bystander", 6)  # whose units a second end of an order would take
 
     async def pay_or_not(number: int) -> None:
         with suppress(Refused, OutOfState):
             await world.pay(placed[number])
 
     async def let_go() -> None:
-        await asyncio.sleep(0.01)
+        begun = False
+        while not begun:
+            begun = bool(await world.rows("SELECT attempt_id FROM payment_attempt"))
         world.clock.pass_ms(1)
         await world.cashier.let_go()
 
@@ -144,11 +147,14 @@ async def test_paying_races_with_letting_go_and_the_order_ends_one_way(world: Wo
 
 
 async def test_two_workers_at_once_release_once(world: World) -> None:
-    sale = await world.open_sale()
+    sale = await world.open_sale(limit_per_buyer=3)
     order = await world.placed_order(sale)
+    world.clock.pass_ms(1_000)
+    await world.placed_order(sale, quantity=2)  # units that a second release would take
     world.clock.now_ms = order.deadline_ms
     ended = await asyncio.gather(*(world.cashier.let_go() for _ in range(4)))
     assert sum(ended) == 1
+    assert (await world.sale(sale.sale_id)).reserved == 2
     await world.assert_sound()
 
 
@@ -194,6 +200,7 @@ async def test_money_for_a_cancelled_order_goes_back_although_units_are_free(wor
 
 async def test_cancelling_while_the_money_comes_ends_as_paid_or_cancelled_never_both(world: World) -> None:
     sale = await world.open_sale(quota=8, limit_per_buyer=8)
+    await world.placed_order(sale, "gu_bystander")  # whose unit a second end of an order would take
     for _ in range(4):
         order = await world.placed_order(sale)
         await asyncio.gather(

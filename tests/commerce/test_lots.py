@@ -26,11 +26,16 @@ def drawn_order(secret: str, buyers: list[str]) -> list[str]:
     return sorted(buyers, key=lambda buyer: sha256(f"{seed} {sha256(f'{salt} {buyer}')[:32]}"))
 
 
-@pytest.fixture
-async def sale(redis_client: Redis) -> HotSale:
-    made = HotSale(redis_client)
+async def open_window(client: Redis) -> HotSale:
+    """An open sale of three units whose first minute is drawn."""
+    made = HotSale(client)
     await made.open(quota=3, rule="fair_window", window_ms=WINDOW_MS)
     return made
+
+
+@pytest.fixture
+async def sale(redis_client: Redis) -> HotSale:
+    return await open_window(redis_client)
 
 
 async def tap_all(sale: HotSale, buyers: list[str]) -> list[Decision]:

@@ -1,14 +1,14 @@
 """Every guard of the hot ledger and of what stands around it has a test that dies without it.
 
 Each mutant takes one guard out and runs the test that is about it, which must fail. Together with `test_mutations` these are the
-variants of research/commerce.md 6.7; the race tests' positive controls are among them.
+variants of research/commerce.md 6.7; the positive controls of the hot ledger's races are among them, those of SQL's in
+`test_race_controls`.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,17 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from sqlalchemy import select, text
 
-from commerce import allocation_log, bind_group, bind_rows, hot_ledger, reconciliation, stock, upsert
+from commerce import allocation_log, bind_group, bind_rows, hot_ledger, reconciliation
 from commerce.hot_ledger import HotLedger, connect_redis
 from commerce.payments import attempts
 from commerce.payments.cashier import Cashier
-from commerce.schema import buyer_quota
-from commerce.schema import hold as hold_table
 from tests.commerce import (
-    test_cashier,
     test_checkout,
     test_hot_ledger,
     test_letting_go,
+    test_lots,
     test_reconciliation,
-    test_stock,
     test_wait_list,
 )
 from tests.commerce.hot_sale import HotSale
@@ -59,6 +55,15 @@ def waiting_sale_test(test: Test) -> Test:
         await sale.open(quota=1)
         await sale.granted("ana")
         await test(sale)
+
+    return run
+
+
+def window_sale_test(test: Test) -> Test:
+    """A test of the lots, whose fixture is a sale with a fair window."""
+
+    async def run(client: Redis, redis_url: str) -> None:
+        await test(await test_lots.open_window(client), redis_url)
 
     return run
 
@@ -165,6 +170,14 @@ MUTANTS = (
         test_hot_ledger.test_a_bound_hold_is_counted_once_and_never_comes_back,
     ),
     LuaMutant(
+        "the lots are drawn again: the control of the race of two drawers",
+        "draw",
+        "redis.call('DEL', WINDOW)",
+        "",
+        window_sale_test(test_lots.test_two_processes_that_draw_at_once_draw_once),
+        ("redis_client", "redis_url"),
+    ),
+    LuaMutant(
         "who comes last is served first",
         "ledger_common",
         "redis.call('ZRANGE', QUEUE, 0, 0)[1]",
@@ -214,7 +227,6 @@ def accepting_a_bind_after_expiry(patch: pytest.MonkeyPatch) -> Test:
 def releasing_before_the_provider_has_closed(patch: pytest.MonkeyPatch) -> Test:
     async def close(self: Cashier, attempt: Any) -> None:
         """Nobody is asked; the attempt is taken for dead."""
-        from commerce.payments import attempts
 
         async with self.database.begin() as c:
             await attempts.change(c, attempt.attempt_id, "closed", self.clock_ms())
@@ -272,6 +284,27 @@ async def ignoring_numbers_that_go_back(patch: pytest.MonkeyPatch, database: Any
             await client.aclose()
 
 
+async def two_rebuilders_that_load_over_each_other(
+    patch: pytest.MonkeyPatch, database: Any, tmp_path: Path
+) -> None:
+    real = hot_ledger._source
+    guard = "if read_sale() and sale.epoch >= snapshot.epoch then"
+
+    def source(name: str) -> str:
+        assert name != "load" or guard in real(name)
+        return real(name).replace(guard, "if read_sale() and sale.epoch > snapshot.epoch then")
+
+    patch.setattr(hot_ledger, "_source", source)
+    with running_redis(tmp_path / "redis") as server:
+        client = connect_redis(server.url)
+        shop = World(database, HotLedger(client))
+        await shop.stock_shelf()
+        try:
+            await test_reconciliation.test_two_rebuilders_at_once_leave_one_epoch_and_one_truth(shop)
+        finally:
+            await client.aclose()
+
+
 async def a_rebuild_in_the_same_epoch(patch: pytest.MonkeyPatch, database: Any, tmp_path: Path) -> None:
     async def rebuild(*_: Any) -> Any:
         raise AssertionError("no new epoch")
@@ -290,7 +323,13 @@ async def a_rebuild_in_the_same_epoch(patch: pytest.MonkeyPatch, database: Any, 
 
 
 @pytest.mark.parametrize(
-    "mutate", [ignoring_another_incarnation, ignoring_numbers_that_go_back, a_rebuild_in_the_same_epoch]
+    "mutate",
+    [
+        ignoring_another_incarnation,
+        ignoring_numbers_that_go_back,
+        a_rebuild_in_the_same_epoch,
+        two_rebuilders_that_load_over_each_other,
+    ],
 )
 async def test_recovery_without_a_guard_is_noticed(
     mutate: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch, database: Any, tmp_path: Path
@@ -306,58 +345,3 @@ async def test_a_client_that_repeats_commands_by_itself_is_noticed(monkeypatch: 
     monkeypatch.setattr(test_hot_ledger, "connect_redis", connect)
     with pytest.raises(AssertionError):
         await test_hot_ledger.test_a_silent_redis_is_unavailable_and_is_asked_once()
-
-
-def reading_the_quota_before_writing_it(patch: pytest.MonkeyPatch) -> Test:
-    async def use_quota(c: Any, sale_id: str, buyer_id: str, units: int, limit: int) -> int | None:
-        used = await stock.used_quota(c, sale_id, buyer_id)
-        if used + units > limit:
-            return None
-        mine = {"sale_id": sale_id, "buyer_id": buyer_id}
-        row = upsert.insert_into(c, buyer_quota).values(**mine, used=used + units, limit_units=limit)
-        keys = ["sale_id", "buyer_id"]
-        await c.execute(row.on_conflict_do_update(index_elements=keys, set_={"used": used + units}))
-        return used + units
-
-    patch.setattr(stock, "use_quota", use_quota)
-    return test_stock.test_quota_is_counted_exactly_under_a_race
-
-
-def paying_without_one_live_attempt_per_order(patch: pytest.MonkeyPatch) -> Test:
-    """The order's lock, and the two constraints that stand behind it, all gone."""
-    real, real_add = attempts.list_for_order, attempts.add
-    numbers = itertools.count(100)
-
-    async def add(c: Any, **row: Any) -> Any:
-        return await real_add(c, **(row | {"number": next(numbers)}))
-
-    async def find_order(c: Any, order_id: str) -> Any:
-        return (await c.execute(select(hold_table).where(hold_table.c.order_id == order_id))).one()
-
-    async def all_but_live(c: Any, order_id: str) -> Any:
-        found = await real(c, order_id)
-        return [replace(one, state="declined") if one.state in attempts.LIVE else one for one in found]
-
-    patch.setattr(attempts, "lock_order", find_order)
-    patch.setattr(attempts, "list_for_order", all_but_live)
-    patch.setattr(attempts, "add", add)
-
-    async def test(world: World) -> None:
-        async with world.database.begin() as c:
-            await c.execute(text("DROP INDEX uq_payment_attempt_live"))
-        await test_cashier.test_two_cards_at_once_charge_once(world)
-
-    return test
-
-
-@pytest.mark.alters_tables
-@pytest.mark.parametrize(
-    "mutate", [reading_the_quota_before_writing_it, paying_without_one_live_attempt_per_order]
-)
-async def test_positive_control_a_race_without_its_guard_is_lost(
-    mutate: Callable[[pytest.MonkeyPatch], Test], monkeypatch: pytest.MonkeyPatch, world: World
-) -> None:
-    if world.database.dialect == "sqlite":
-        pytest.skip("SQLite's single writer hides a race between reading and writing; PostgreSQL shows it")
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
-        await mutate(monkeypatch)(world)

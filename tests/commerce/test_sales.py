@@ -223,6 +223,8 @@ async def test_ending_early_honours_holds_and_returns_the_rest_to_the_shelf_once
     assert any(ticks)
     done = await world.sale(sale.sale_id)
     assert done.state in ("settled", "published")
+    told = await world.rows("SELECT payload FROM outbox WHERE aggregate = :a", a=sale.sale_id)
+    assert str(told).count("'settle'") + str(told).count('"settle"') == 1
     assert (done.capacity, done.sold, await world.on_hand()) == (1, 1, 99)
     await world.assert_sound()
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from commerce import catalogue
 from commerce.catalogue import Product, Variant
 from commerce.clock import wall_clock_ms
-from live import identity, migrations, rooms
+from live import identity, migrations, people, rooms
 from live.app import attach, create_app
 from live.settings import Settings
 from live.wiring import Wiring, connected, new_id
@@ -166,7 +166,7 @@ async def _fill(wiring: Wiring, room_id: str) -> None:
                 password_hash=PASSWORD_HASH,
                 now_ms=now_ms,
             )
-            await rooms.grant(c, room_id, f"us_{role}", role)
+            await people.give_role(c, room_id, f"us_{role}", role)
 
 
 def _product(name: str) -> Product:
