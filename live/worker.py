@@ -18,7 +18,6 @@ from sqlalchemy import select
 from commerce import idempotency, invariants, outbox, reconciliation
 from commerce.clock import wall_clock_ms
 from commerce.merchant_webhooks import deliveries
-from commerce.merchant_webhooks import messages as merchant_messages
 from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
 from live import metrics, processes, rooms
@@ -137,7 +136,9 @@ class Worker:
 
     async def _deliver(self, event: OutboxEvent) -> None:
         """To the merchants' systems, as rows, and to the room. Either may be done twice without harm."""
-        if merchant_messages.type_of(event.type, event.payload) is not None:
+        async with self._show.database.read() as c:
+            is_wanted = await deliveries.is_wanted(c, event.type, event.payload)
+        if is_wanted:
             async with self._show.database.begin() as c:
                 event_id = f"evt_{event.outbox_id}_{event.created_at_ms}"
                 await deliveries.enqueue(c, event_id, event.type, event.payload, self._clock_ms())
