@@ -20,10 +20,11 @@ from commerce.clock import wall_clock_ms
 from commerce.merchant_webhooks import deliveries
 from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
-from live import metrics, processes, rooms
+from live import metrics, processes, rooms, samples
 from live.jobs import Job, run_jobs
 from live.metrics import WorkerMetrics
 from live.processes import CannotStart
+from live.samples import Sampler
 from live.settings import Settings
 from live.wait_list_places import Places
 from live.webhook_sender import WebhookSender
@@ -86,6 +87,7 @@ class Worker:
         self._clock_ms = clock_ms
         self._alarmed: frozenset[str] = frozenset()
         self._places = Places(show.hot_ledger, show.broker)
+        self._sampler = Sampler(show.database, show.hot_ledger, show.broker, clock_ms)
         sender = WebhookSender(client, allow_private=not show.settings.is_production)
         key = show.settings.key("merchant webhook")
         self._merchants = deliveries.Sender(show.database, key, sender.post, clock_ms)
@@ -107,6 +109,7 @@ class Worker:
             Job("merchants", 0.5, self.send_merchant_webhooks, timeout_s=50.0),
             Job("reconcile", 1.0, self.reconcile),
             Job("values", 2.0, self.publish_values),
+            Job("samples", 1.0, self._sampler.run),
             Job("invariants", 60.0, self.check_invariants, timeout_s=60.0),
             Job("tidy", 60.0, self.tidy, timeout_s=60.0),
         ]
@@ -220,6 +223,7 @@ class Worker:
         async with self._show.database.begin() as c:
             done = await outbox.forget_sent(c, now_ms) + await idempotency.forget_old(c, now_ms)
             done += await deliveries.forget_old(c, now_ms)
+            done += await samples.forget_old(c, now_ms)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
         async with self._show.database.read() as c:
             found = await rooms.list_all(c)
