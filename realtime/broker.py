@@ -34,6 +34,7 @@ __all__ = ["Broker", "BrokerUnavailable", "ChatRules", "Presence", "Published", 
 PERSONAL_KEPT: Final = 100
 PERSONAL_KEPT_FOR_MS: Final = 24 * 3600 * 1000
 REPEATS_KNOWN_FOR_MS: Final = 3600 * 1000
+KNOWN_EVENTS_READ: Final = 8
 PRESENCE_STALE_MS: Final = 1500
 PEAK_HOLDS_MS = 2000
 COMMENTS_PER_WINDOW: Final = 5
@@ -244,13 +245,23 @@ class Broker:
 
     # -- reading
 
-    async def load(self, room_id: str) -> StoredRoom:
-        """The room as it is now, read in one step; makes its epoch if it has none."""
+    async def load(self, room_id: str, known: tuple[str, int] | None = None) -> StoredRoom:
+        """The room as it is now, read in one step; makes its epoch if it has none.
+
+        Who knows the room up to (epoch, offset) is given the events after that and the few before it, which tell whether Redis still has
+        the same ones: when a thousand rooms are read again after Redis was away, that is all that most of them need.
+        """
+        stored = await self._load(room_id, 0 if known is None else max(0, known[1] - KNOWN_EVENTS_READ))
+        if known is not None and stored.epoch != known[0]:
+            return await self._load(room_id, 0)
+        return stored
+
+    async def _load(self, room_id: str, after_offset: int) -> StoredRoom:
         meta, events = _key(room_id, "meta"), _key(room_id, "events")
         async with self.redis.pipeline(transaction=True, shard_hint=meta) as pipe:
             pipe.hsetnx(meta, "epoch", secrets.token_hex(6))
             pipe.hmget(meta, "epoch", "offset")
-            pipe.xrevrange(events, count=RING_EVENTS)
+            pipe.xrevrange(events, min=f"{after_offset + 1}-0", count=RING_EVENTS)
             pipe.hgetall(_key(room_id, "values"))
             pipe.smembers(_key(room_id, "banned"))
             pipe.zrange(_key(room_id, "personal-heads"), 0, -1, withscores=True)

@@ -23,6 +23,8 @@ from realtime.tasks import end_tasks
 
 log = logging.getLogger("flashroom.pubsub")
 
+START_PATIENCE_S: Final = 1.0
+"""For the other nodes, once the first is connected."""
 TOPOLOGY_POLL_S: Final = 5.0
 TOPOLOGY_POLL_TROUBLE_S: Final = 0.5
 READY_LOOK_S: Final = 0.25
@@ -53,14 +55,15 @@ class ClusterSubscription:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect to every primary; one that does not answer within 5 s comes later. Raises TimeoutError when none does."""
+        """Connect to every primary; one that takes longer than the others comes later. Raises TimeoutError when none answers in 5 s."""
         self._cluster.changed.add(self._wake)
         for address in self._cluster.primaries:
             self._open(address)
         waiting = [asyncio.create_task(server.connected.wait()) for server in self._servers.values()]
         try:
             if waiting:
-                await asyncio.wait(waiting, timeout=SUBSCRIBE_TIMEOUT_S)
+                await asyncio.wait(waiting, timeout=SUBSCRIBE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waiting, timeout=START_PATIENCE_S)
         finally:
             for task in waiting:
                 task.cancel()

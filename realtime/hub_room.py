@@ -300,7 +300,8 @@ class HubRoom:
                 if self.state is None:
                     await self._services.subscription.subscribe(channel_of(self.room_id))
                 async with self._services.reading:
-                    return await self._services.broker.load(self.room_id)
+                    known = None if self.state is None else (self.state.epoch, self.state.offset)
+                    return await self._services.broker.load(self.room_id, known)
             except (RedisError, TimeoutError) as error:
                 failures += 1
                 log.warning("room %s can't be read: %s", self.room_id, error or type(error).__name__)

@@ -141,7 +141,9 @@ class Cluster:
 
     def _knows_all(self, node: RedisServer) -> bool:
         lines = self.ask(node, "CLUSTER NODES")
-        return len(lines) == len(self.nodes) and not any("handshake" in one["flags"] for one in lines.values())
+        return len(lines) == len(self.nodes) and not any(
+            "handshake" in one["flags"] for one in lines.values()
+        )
 
     def _is_well(self, node: RedisServer) -> bool:
         info = self.ask(node, "CLUSTER INFO")
