@@ -131,7 +131,8 @@ class Broker:
         try:
             if isinstance(redis, ClusterClient):
                 await redis.discover()
-            await redis.ping()
+            else:
+                await redis.ping()
         except RedisError:
             await redis.aclose()
             raise

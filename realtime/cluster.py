@@ -107,14 +107,19 @@ class ClusterClient(Redis):
     async def discover(self) -> None:
         """Learn who owns what, and what the nodes can do. Raises RedisError when none answers."""
         await self.refresh()
-        versions = await asyncio.gather(*map(self._major_version, self.primaries), return_exceptions=True)
-        known = [version for version in versions if isinstance(version, int)]
+        versions = await asyncio.gather(*map(self._major_version, self.primaries))
+        known = [version for version in versions if version is not None]
         if not known:
             raise RedisConnectionError("no primary of the cluster answers")
         self.is_sharded = min(known) >= SHARDED_SINCE
 
-    async def _major_version(self, address: Address) -> int:
-        server = await self.node(address).info("server")
+    async def _major_version(self, address: Address) -> int | None:
+        try:
+            server = await self.node(address).info("server")
+        except _BROKEN as error:
+            log.warning("redis cluster: %s:%d does not say what it is: %s", *address, error)
+            await self.suspect(address)
+            return None
         return int(str(server["redis_version"]).split(".")[0])
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
@@ -241,7 +246,8 @@ class ClusterClient(Redis):
     # -- commands
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        address, is_asking = await self.locate(_key_of(args)), False
+        key = _key_of(args)
+        address, is_asking = await self.locate(key), False
         for _ in range(REDIRECTIONS_MAX):
             node = self.node(address)
             try:
@@ -256,7 +262,10 @@ class ClusterClient(Redis):
                 await asyncio.sleep(TRY_AGAIN_S)
             except _BROKEN:
                 await self.suspect(address)
-                raise
+                others = [one for one in self.primaries if one not in self._suspects]
+                if key is not None or not others:
+                    raise
+                address = random.choice(others)  # Any node will do.
         raise ResponseError("redirected too often: slots are on the move")
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
