@@ -21,8 +21,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from realtime.cluster import ClusterClient, is_cluster
+from realtime.cluster import ClusterClient
 from realtime.cluster_pubsub import ClusterSubscription
+from realtime.cluster_url import is_cluster
 from realtime.protocol import CommandError, Event, Value, pack
 from realtime.publisher import BrokerUnavailable, Group, Published, Publisher
 from realtime.pubsub import Following, OfChannels, Receive, Server, Subscription

@@ -11,9 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.client import Pipeline
@@ -33,9 +31,10 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from realtime.cluster_url import Address, ClusterUrl
+
 log = logging.getLogger("flashroom.cluster")
 
-SCHEMES: Final = ("redis+cluster", "rediss+cluster")
 REDIRECTIONS_MAX: Final = 5
 TRY_AGAIN_S: Final = 0.05
 TOPOLOGY_TIMEOUT_S: Final = 1.0
@@ -45,39 +44,6 @@ REFRESH_APART_S: Final = 0.2
 SHARDED_SINCE: Final = 7
 _KEYLESS: Final = frozenset({"PING", "INFO", "TIME", "CLUSTER SLOTS", "CONFIG GET", "ASKING"})
 _BROKEN: Final = (RedisConnectionError, RedisTimeoutError, ClusterDownError, OSError)
-
-Address = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterUrl:
-    """`redis+cluster://[user:password@]host:port[,host:port ...]`, or `rediss+cluster://` for TLS: some of the nodes, not all."""
-
-    seeds: tuple[Address, ...]
-    username: str | None
-    password: str | None
-    is_tls: bool
-
-    @classmethod
-    def parse(cls, url: str) -> ClusterUrl:
-        """Raises ValueError in words for whoever set the URL."""
-        scheme, _, rest = url.partition("://")
-        if scheme not in SCHEMES:
-            raise ValueError(f"a cluster's URL starts with {' or '.join(f'{s}://' for s in SCHEMES)}")
-        authority, _, path = rest.partition("/")
-        if path.strip("/") not in ("", "0"):
-            raise ValueError("a cluster has no databases but 0")
-        credentials, _, hosts = authority.rpartition("@")
-        username, _, password = credentials.partition(":")
-        parts = [urlsplit(f"redis://{host}") for host in hosts.split(",")]
-        seeds = tuple((part.hostname, part.port or 6379) for part in parts if part.hostname)
-        if len(seeds) < len(parts):
-            raise ValueError("name at least one node as host:port")
-        return cls(seeds, unquote(username) or None, unquote(password) or None, scheme == "rediss+cluster")
-
-
-def is_cluster(redis_url: str) -> bool:
-    return urlsplit(redis_url).scheme in SCHEMES
 
 
 class ClusterClient(Redis):
@@ -140,6 +106,24 @@ class ClusterClient(Redis):
         """The node that has the key, or None while that isn't known."""
         address = self._owners[key_slot(key)] if self._owners else _NOBODY
         return None if address == _NOBODY else address
+
+    def shard_of(self, key: str) -> str:
+        """The key's slot, by name; whoever owns it."""
+        return f"slot {key_slot(key.encode())}"
+
+    def node_of(self, key: str) -> str:
+        """Who owns the key's slot now, as far as known."""
+        host, port = self.owner_of(key.encode()) or _NOBODY
+        return f"{host}:{port}"
+
+    async def run_id_of(self, key: str) -> str:
+        """The run id of the node that has the key. Raises RedisError."""
+        address = await self.locate(key.encode())
+        try:
+            return str((await self.node(address).info("server"))["run_id"])
+        except _BROKEN:
+            await self.suspect(address)
+            raise
 
     async def refresh(self) -> None:
         """Ask who owns what. One question at a time, 0.2 s apart in trouble, for however many callers. Raises RedisError."""

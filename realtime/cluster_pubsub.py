@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from realtime.cluster import REFRESH_APART_S, Address, ClusterClient
+from realtime.cluster import REFRESH_APART_S, ClusterClient
+from realtime.cluster_url import Address
 from realtime.pubsub import SUBSCRIBE_TIMEOUT_S, OfChannels, Receive, Server, Subscription
 from realtime.tasks import end_tasks
 

@@ -14,8 +14,9 @@ from redis.exceptions import RedisError
 from realtime import broker as broker_module
 from realtime import cluster_pubsub, pubsub
 from realtime.broker import Broker, BrokerUnavailable, ChatRules, channel_of
-from realtime.cluster import ClusterClient, ClusterUrl
+from realtime.cluster import ClusterClient
 from realtime.cluster_pubsub import ClusterSubscription
+from realtime.cluster_url import ClusterUrl
 from realtime.hub import HubSettings
 from realtime.protocol import CommandError
 from tests.realtime.hubs import RunningHub, Watched, running_hub, watching
