@@ -10,12 +10,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from realtime.cluster_url import ClusterUrl, is_cluster
+from realtime.redis_urls import seeds_of
 
 if TYPE_CHECKING:  # half a second that `flashroom --help` and `flashroom dev` don't need
     from redis.asyncio import Redis
@@ -77,21 +77,13 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def redis_address(redis_url: str) -> tuple[str, int]:
-    """Host and port of a redis:// URL; the first ones of a cluster's."""
-    return redis_addresses(redis_url)[0]
-
-
-def redis_addresses(redis_url: str) -> Sequence[tuple[str, int]]:
-    """One, or those nodes of a cluster that its URL names."""
-    if is_cluster(redis_url):
-        return ClusterUrl.parse(redis_url).seeds
-    parts = urlsplit(redis_url)
-    return [(parts.hostname or "127.0.0.1", parts.port or 6379)]
+    """Host and port of a redis:// URL; the first ones of a cluster's or Sentinels'."""
+    return seeds_of(redis_url)[0]
 
 
 def redis_answers(redis_url: str) -> bool:
-    """Whether something at the URL (any node of a cluster) speaks Redis and has loaded its data."""
-    return any(map(_node_answers, redis_addresses(redis_url)))
+    """Whether something at the URL (any node of a cluster, any Sentinel) speaks Redis and has loaded its data."""
+    return any(map(_node_answers, seeds_of(redis_url)))
 
 
 def _node_answers(address: tuple[str, int]) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from live import payment_settings
 from live.payment_settings import PaymentSettings
-from realtime import cluster_url
+from realtime import redis_urls
 
 MIN_SECRET_CHARACTERS: Final = 32
 _T = TypeVar("_T")
@@ -154,12 +154,11 @@ class _Reader:
         )
 
     def redis_url(self, name: str, default: str) -> str:
-        value = self.url(name, default, ("redis", "rediss", *cluster_url.SCHEMES))
+        value = self.url(name, default, ("redis", "rediss", *redis_urls.SCHEMES))
         try:
-            if cluster_url.is_cluster(value):
-                cluster_url.ClusterUrl.parse(value)
+            redis_urls.seeds_of(value)
         except ValueError as error:
-            return self._checked(name, value, False, f"names no Redis Cluster: {error}", default)
+            return self._checked(name, value, False, f"can't be used: {error}", default)
         return value
 
     def optional_url(self, name: str, schemes: tuple[str, ...]) -> str | None:

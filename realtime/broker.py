@@ -23,11 +23,12 @@ from redis.exceptions import RedisError
 
 from realtime.cluster import ClusterClient
 from realtime.cluster_pubsub import ClusterSubscription
-from realtime.cluster_url import is_cluster
 from realtime.protocol import CommandError, Event, Value, pack
 from realtime.publisher import BrokerUnavailable, Group, Published, Publisher
 from realtime.pubsub import Following, OfChannels, Receive, Server, Subscription
+from realtime.redis_urls import is_cluster, is_sentinel
 from realtime.room import RING_EVENTS
+from realtime.sentinel import SentinelClient
 from realtime.word_filter import WordFilter
 
 __all__ = ["Broker", "BrokerUnavailable", "ChatRules", "Presence", "Published", "StoredRoom", "connect_redis"]
@@ -98,6 +99,8 @@ def connect_redis(redis_url: str, *, connections_max: int = CONNECTIONS_MAX) -> 
     """A client that never repeats a command by itself and opens no more than `connections_max` connections (to each node)."""
     if is_cluster(redis_url):
         return ClusterClient(redis_url, connections_max=connections_max, timeout_s=SOCKET_TIMEOUT_S)
+    if is_sentinel(redis_url):
+        return SentinelClient(redis_url, connections_max=connections_max, timeout_s=SOCKET_TIMEOUT_S)
     pool = BlockingConnectionPool.from_url(
         redis_url,
         max_connections=connections_max,
@@ -150,12 +153,19 @@ class Broker:
             return ClusterSubscription(
                 self.redis, receive=receive, lost=lost, restored=restored, publish_probe=self.publish_plainly
             )
+        find = None
+        if isinstance(self.redis, SentinelClient):
+            find = self.redis.find_primary
+            server = Server("", 0, self.redis.url.username, self.redis.url.password)
+        else:
+            server = Server.at(self.redis_url)
         return Subscription(
-            Server.at(self.redis_url),
+            server,
             receive=receive,
             lost=lost,
             restored=restored,
             publish_probe=self.publish_plainly,
+            find=find,
         )
 
     async def publish_plainly(self, channel: str, payload: bytes) -> None:

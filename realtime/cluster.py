@@ -31,7 +31,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from realtime.cluster_url import Address, ClusterUrl
+from realtime.redis_urls import Address, ClusterUrl
 
 log = logging.getLogger("flashroom.cluster")
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from realtime.cluster import REFRESH_APART_S, ClusterClient
-from realtime.cluster_url import Address
 from realtime.pubsub import SUBSCRIBE_TIMEOUT_S, OfChannels, Receive, Server, Subscription
+from realtime.redis_urls import Address
 from realtime.tasks import end_tasks
 
 log = logging.getLogger("flashroom.pubsub")

@@ -117,6 +117,7 @@ class Subscription:
     `receive(channel, payload)` runs in the event loop. `lost(channels)` is told when the subscription can't be trusted any more,
     `restored(channels)` once a new connection has confirmed them: what was published in between was missed, nothing after it is.
     `probe_channel()` names a channel that this server has; `taken_away(channel)` is told when the server has given a channel up.
+    `find()` gives host and port anew for each connection, where these change; it raises OSError.
     """
 
     def __init__(
@@ -129,8 +130,10 @@ class Subscription:
         publish_probe: Callable[[str, bytes], Awaitable[Any]],
         probe_channel: Callable[[], str] | None = None,
         taken_away: Callable[[bytes], None] | None = None,
+        find: Callable[[], Awaitable[tuple[str, int]]] | None = None,
     ) -> None:
         self.server = server
+        self._find = find
         self._receive = receive
         self._on_lost = lost
         self._on_restored = restored
@@ -291,10 +294,11 @@ class Subscription:
 
     async def _connect(self) -> None:
         server = self.server
+        host, port = (server.host, server.port) if self._find is None else await self._find()
         transport, _ = await asyncio.get_running_loop().create_connection(
             lambda: _Wire(self._on_message, self._on_confirmed, self._on_given_up, self._lost.set),
-            server.host,
-            server.port,
+            host,
+            port,
             ssl=ssl.create_default_context() if server.is_tls else None,
         )
         self._transport = transport

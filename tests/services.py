@@ -46,7 +46,8 @@ class Program:
 class RedisServer:
     """One redis-server that a test may stop, freeze, and start again on the same port; empty after each start.
 
-    With `durable=True` it appends to a file, so what was acknowledged is there after the next start.
+    With `durable=True` it appends to a file, so what was acknowledged is there after the next start. `arguments` stand in the place of
+    those that make it a plain server.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class RedisServer:
         durable: bool = False,
         port: int | None = None,
         options: Sequence[str] = (),
+        arguments: Sequence[str] | None = None,
         program: Program | None = None,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.durable = durable
         self.options = options
+        self.arguments = arguments
         self.program = program or Program(redis_executable())
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,8 +80,8 @@ class RedisServer:
             self._process = subprocess.Popen(
                 [
                     self.program.path,
+                    *(self._server_arguments() if self.arguments is None else self.arguments),
                     *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
-                    *("--save", "", "--appendonly", "yes" if self.durable else "no"),
                     *self.options,
                 ],
                 stdout=log,
@@ -91,6 +94,9 @@ class RedisServer:
                 self.kill()
                 raise RuntimeError("redis did not start: " + (self.folder / "redis.log").read_text()[-2000:])
             time.sleep(0.02)
+
+    def _server_arguments(self) -> list[str]:
+        return ["--save", "", "--appendonly", "yes" if self.durable else "no"]
 
     def _answers(self) -> bool:
         try:

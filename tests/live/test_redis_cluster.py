@@ -129,7 +129,9 @@ def test_a_wrong_url_is_explained_and_its_password_is_not_shown(tmp_path: Path) 
         "redis+cluster://:hunter2@",
         "redis+cluster://:hunter2@a/3",
         "redis+cluster://:hunter2@a:x",
+        "redis+sentinel://:hunter2@a:26379",
+        "redis://user:hunter2",
     ):
-        with pytest.raises(SettingsError, match="FLASHROOM_REDIS_URL names no Redis Cluster") as caught:
+        with pytest.raises(SettingsError, match="FLASHROOM_REDIS_URL can't be used") as caught:
             Settings.read({"FLASHROOM_DATA_DIR": str(tmp_path), "FLASHROOM_REDIS_URL": wrong})
         assert "hunter2" not in str(caught.value)

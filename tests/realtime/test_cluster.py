@@ -16,9 +16,9 @@ from realtime import cluster_pubsub, pubsub
 from realtime.broker import Broker, BrokerUnavailable, ChatRules, channel_of
 from realtime.cluster import ClusterClient
 from realtime.cluster_pubsub import ClusterSubscription
-from realtime.cluster_url import ClusterUrl
 from realtime.hub import HubSettings
 from realtime.protocol import CommandError
+from realtime.redis_urls import ClusterUrl, SentinelUrl
 from tests.realtime.hubs import RunningHub, Watched, running_hub, watching
 from tests.redis_cluster import CannotFetch, Cluster, newer_redis, running_cluster
 from tests.services import Program, RedisServer, wait_until
@@ -407,3 +407,12 @@ def test_a_cluster_is_named_by_some_of_its_nodes() -> None:
     for wrong in ("redis://h", "redis+cluster://", "redis+cluster://a,,b", "redis+cluster://h/3"):
         with pytest.raises(ValueError):
             ClusterUrl.parse(wrong)
+
+
+def test_a_primary_is_named_by_its_sentinels() -> None:
+    url = SentinelUrl.parse("redis+sentinel://:secret@a,b:7/show/2")
+    assert url.seeds == (("a", 26379), ("b", 7))
+    assert (url.username, url.password, url.name, url.database) == (None, "secret", "show", 2)
+    for wrong in ("redis+sentinel://a", "redis+sentinel:///show", "redis+sentinel://a/show/x"):
+        with pytest.raises(ValueError):
+            SentinelUrl.parse(wrong)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from realtime import broker as broker_module
 from realtime import pubsub
 from realtime.broker import Broker, BrokerUnavailable
 from realtime.hub import HubSettings
 from tests.realtime.hubs import RunningHub, Watched, running_hub, watching
-from tests.services import RedisServer, running_redis, wait_until
+from tests.services import RedisServer, free_port, running_redis, wait_until
 from tests.tcp_proxy import Proxy, running_proxy
 
 SETTINGS = HubSettings(presence_interval_s=0.05, likes_interval_s=0.02)
@@ -258,3 +259,99 @@ async def test_a_failover_amid_talk_leaves_no_gap_no_repeat_and_one_order(
         for who in ("one", "other"):
             numbers = [int(text.split()[1]) for text in texts if text.startswith(f"{who} ")]
             assert numbers == list(range(numbers[0], 150))
+
+
+@contextmanager
+def running_sentinel(folder: Path, primary: RedisServer) -> Iterator[RedisServer]:
+    """A Sentinel that promotes the replica by itself about a second after the primary fell silent."""
+    folder.mkdir()
+    configuration = folder / "sentinel.conf"
+    configuration.write_text(
+        f"sentinel monitor show 127.0.0.1 {primary.port} 1\n"
+        "sentinel down-after-milliseconds show 500\nsentinel failover-timeout show 3000\n"
+    )
+    sentinel = RedisServer(folder, arguments=[str(configuration), "--sentinel"])
+    sentinel.start()
+    try:
+        yield sentinel
+    finally:
+        sentinel.kill()
+
+
+@asynccontextmanager
+async def watched_pair(folder: Path) -> AsyncIterator[tuple[Pair, RedisServer]]:
+    """A pair with a Sentinel that knows both."""
+    async with replicated_pair(folder) as pair:
+        with Redis(
+            port=pair.replica.port
+        ) as redis:  # By its own address, without the link: Sentinel reads it there.
+            redis.replicaof("127.0.0.1", pair.primary.port)  # type: ignore[arg-type]
+        await wait_until(lambda: asyncio.to_thread(pair.replicated), FAILOVER_S)
+        with running_sentinel(folder / "sentinel", pair.primary) as sentinel:
+
+            def knows_the_replica() -> bool:
+                with Redis(port=sentinel.port) as redis:
+                    return len(redis.sentinel_slaves("show")) == 1
+
+            await wait_until(lambda: asyncio.to_thread(knows_the_replica), FAILOVER_S)
+            yield pair, sentinel
+
+
+async def test_a_sentinel_promotes_the_replica_and_everything_follows_by_itself(
+    tmp_path: Path, room_id: str
+) -> None:
+    async with watched_pair(tmp_path) as (pair, sentinel):
+        # One of the Sentinels doesn't answer.
+        url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}/show"
+        async with two_hubs(url, room_id) as (one, other, a, b):
+            for n in range(5):
+                await one.broker.publish(room_id, events=[comment(f"before {n}")])
+            await wait_until(lambda: len(a.texts) == len(b.texts) == 5)
+            await wait_until(lambda: asyncio.to_thread(pair.replicated))
+            epoch = a.client.epoch
+
+            pair.primary.kill()
+            await wait_until(lambda: is_paused(a, b))
+            await wait_until(lambda: is_full(a, b), FAILOVER_S)
+            for n in range(5):
+                await say(other.broker, room_id, f"after {n}")
+            await wait_until(lambda: len(a.texts) == len(b.texts) == 10)
+            assert a.events == b.events
+            assert a.offsets == list(range(1, 11))
+            assert a.client.epoch == epoch
+            assert (a.client.jumps, b.client.jumps) == (0, 0)
+            assert a.client.close_codes == b.client.close_codes == []
+
+
+async def test_after_a_planned_switch_the_old_primary_is_not_written_to(tmp_path: Path, room_id: str) -> None:
+    """It lives on as a replica, and may keep who is connected to it."""
+    async with watched_pair(tmp_path) as (pair, sentinel):
+        async with two_hubs(f"redis+sentinel://127.0.0.1:{sentinel.port}/show", room_id) as (
+            one,
+            other,
+            a,
+            b,
+        ):
+            await one.broker.publish(room_id, events=[comment("before")])
+            await wait_until(lambda: a.texts == b.texts == ["before"])
+
+            def begun() -> bool:
+                with Redis(port=sentinel.port) as redis, contextlib.suppress(ResponseError):
+                    redis.execute_command("SENTINEL FAILOVER", "show")
+                    return True
+                return False  # It needs a moment to like the replica.
+
+            await wait_until(lambda: asyncio.to_thread(begun), FAILOVER_S)
+            await wait_until(
+                lambda: (
+                    info_of(pair.replica)["role"] == "master" and info_of(pair.primary)["role"] == "slave"
+                ),
+                FAILOVER_S,
+            )
+            for hub in (one, other):
+                await say(hub.broker, room_id, f"after by {hub.port}")
+            told = ["before", f"after by {one.port}", f"after by {other.port}"]
+            await wait_until(lambda: a.texts == b.texts == told, FAILOVER_S)
+            with Redis(port=pair.replica.port) as redis:
+                assert redis.xlen(f"{{room:{room_id}}}:rt:events") == 3
+            assert a.client.close_codes == b.client.close_codes == []
