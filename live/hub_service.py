@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
-from commerce import hot_ledger
 from commerce.errors import CommerceError
 from commerce.hold_desk import HoldDesk
 from commerce.hot_ledger import HoldRequest, HotLedger
@@ -22,7 +21,7 @@ from live.decision_times import DecisionTimes
 from live.settings import Settings
 from live.stock_values import publish_numbers
 from realtime import protocol
-from realtime.broker import Broker, now_ms
+from realtime.broker import Broker, connect_redis, now_ms
 from realtime.hub import CommandHandler, Hub, HubSettings
 from realtime.protocol import CommandError
 from realtime.tickets import Viewer, verify_ticket
@@ -43,7 +42,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         broker = await Broker.connect(settings.redis_url)
         stack.push_async_callback(broker.aclose)
-        redis = hot_ledger.connect_redis(settings.redis_url)
+        redis = connect_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         desk = HoldDesk(
             HotLedger(redis),

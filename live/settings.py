@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from live import payment_settings
 from live.payment_settings import PaymentSettings
+from realtime import redis_urls
 
 MIN_SECRET_CHARACTERS: Final = 32
 _T = TypeVar("_T")
@@ -83,7 +84,7 @@ class Settings:
         settings = cls(
             env="production" if env == "production" else "development",
             data_dir=data_dir,
-            redis_url=reader.url("FLASHROOM_REDIS_URL", "redis://127.0.0.1:6390/0", ("redis", "rediss")),
+            redis_url=reader.redis_url("FLASHROOM_REDIS_URL", "redis://127.0.0.1:6390/0"),
             database_url=reader.url(
                 "FLASHROOM_DATABASE_URL",
                 f"sqlite+aiosqlite:///{data_dir / 'flashroom.db'}",
@@ -151,6 +152,14 @@ class _Reader:
         return self._checked(
             name, value, good, f"must start with {' or '.join(f'{s}://' for s in schemes)}", default
         )
+
+    def redis_url(self, name: str, default: str) -> str:
+        value = self.url(name, default, ("redis", "rediss", *redis_urls.SCHEMES))
+        try:
+            redis_urls.seeds_of(value)
+        except ValueError as error:
+            return self._checked(name, value, False, f"can't be used: {error}", default)
+        return value
 
     def optional_url(self, name: str, schemes: tuple[str, ...]) -> str | None:
         if not self.environment.get(name, "").strip():

@@ -24,7 +24,7 @@ from realtime.connection import Connection
 from realtime.metrics import HubMetrics
 from realtime.overload import NOTHING, Overload
 from realtime.protocol import CloseCode
-from realtime.pubsub import Subscription
+from realtime.pubsub import Following
 from realtime.room import Gap, Lost, Room
 from realtime.settings import HubSettings
 from realtime.tickets import Viewer
@@ -43,7 +43,7 @@ class Services:
     """What every room of a hub shares."""
 
     broker: Broker
-    subscription: Subscription
+    subscription: Following
     settings: HubSettings
     metrics: HubMetrics
     reading: asyncio.Semaphore
@@ -296,11 +296,12 @@ class HubRoom:
             self._early.clear()
             self._early_lost = False
             try:
-                await self._services.subscription.connected.wait()
+                await self._services.subscription.ready(channel_of(self.room_id))
                 if self.state is None:
                     await self._services.subscription.subscribe(channel_of(self.room_id))
                 async with self._services.reading:
-                    return await self._services.broker.load(self.room_id)
+                    known = None if self.state is None else (self.state.epoch, self.state.offset)
+                    return await self._services.broker.load(self.room_id, known)
             except (RedisError, TimeoutError) as error:
                 failures += 1
                 log.warning("room %s can't be read: %s", self.room_id, error or type(error).__name__)
