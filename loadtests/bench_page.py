@@ -257,8 +257,10 @@ def main() -> int:
     for name, title in (("busy", "this machine"), ("busy_slow", f"{SLOW_DOWN}x slower")):
         found = {key.removeprefix(f"{name}_"): value for key, value in result.items() if key.startswith(name)}
         print(
-            f"  {title:<14} {found['fps']:5.1f} frames/s (quiet {found['quiet_fps']:.1f}), longest {found['longest_frame_ms']:.0f} ms, "
-            f"{found['elements']:.0f} elements ({found['elements_grown']:+.0f}), heap {found['heap_mb']:.1f} MB ({found['heap_mb_grown']:+.1f})"
+            f"  {title:<14} {found['fps']:5.1f} frames/s (quiet {found['quiet_fps']:.1f}),"
+            f" longest {found['longest_frame_ms']:.0f} ms,"
+            f" {found['elements']:.0f} elements ({found['elements_grown']:+.0f}),"
+            f" heap {found['heap_mb']:.1f} MB ({found['heap_mb_grown']:+.1f})"
         )
     wrong = verdict(result)
     for one in wrong:
