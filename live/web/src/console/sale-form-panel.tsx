@@ -29,7 +29,7 @@ export function SaleForm({ product, editing, onDone }: Props) {
   const { problems, terms } = checkForm(form, context);
   const place = editing ? desk.place(editing.sale_id) : "form";
   const waiting = desk.runner.waiting(place);
-  const isLocked = !desk.may("sell") || desk.truth.isStale.value;
+  const isLocked = !desk.may("sell") || desk.truth.isStale.value || desk.hold.isOthers;
 
   const set = (field: SaleField, value: string): void => {
     setForm({ ...form, [field]: value });

@@ -7,7 +7,7 @@ import { language, shared } from "../shared/words";
 import { type Controls, useControls, useDesk, useTicking } from "./context";
 import { abortLeftMs, sumHolds } from "./desk-state";
 import { HoldButton } from "./hold-button";
-import { isEndKeyDown } from "./keys";
+import { isEndKeyDown } from "./obey";
 import { Happened } from "./happened";
 import { FailureLine, span } from "./parts";
 import { TrayPanel } from "./trays";

@@ -23,6 +23,11 @@ export function TopBar() {
       </span>
       <RoomMenu />
       <LiveClock />
+      {room?.status === "ended" && (
+        <button type="button" class="chip-button" onClick={() => (desk.isSummaryOpen.value = true)}>
+          {w("summary")}
+        </button>
+      )}
       {room?.rehearsal && (
         <span class="rehearsal-mark" title={w("rehearsal_means")} data-testid="rehearsal">
           {shared.t("rehearsal")}
@@ -83,6 +88,17 @@ function RoomMenu() {
             </div>
           )}
           <div class="menu-group">
+            <button
+              type="button"
+              class="menu-item"
+              data-testid="open-summary"
+              onClick={() => {
+                close();
+                desk.isSummaryOpen.value = true;
+              }}
+            >
+              {w("summary")}
+            </button>
             <a class="menu-item" href={`/r/${encodeURIComponent(desk.roomId)}`} target="_blank" rel="noopener">
               {w("open_viewer")}
             </a>
