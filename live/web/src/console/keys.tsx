@@ -1,3 +1,4 @@
+import { Fragment } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
 import { Sheet } from "../shared/sheet";
 import { useDesk } from "./context";
@@ -93,14 +94,21 @@ export function KeysSheet() {
               <button
                 type="button"
                 class={`key-choice ${changing === action ? "is-changing" : ""}`}
-                aria-label={`${w(WORDS[action])}: ${keymap.value[action]}. ${w("keys_change")}`}
+                aria-label={`${partsOf(keymap.value[action]).join(" ")}: ${w(WORDS[action])}. ${w("keys_change")}`}
                 data-testid={`key-${action}`}
                 onClick={() => {
                   setProblem(null);
                   setChanging(changing === action ? null : action);
                 }}
               >
-                {changing === action ? <kbd>…</kbd> : keymap.value[action].split(/(?<=.)\+/).map((part) => <kbd key={part}>{part.length === 1 ? part.toUpperCase() : part}</kbd>)}
+                {changing === action
+                  ? "…"
+                  : partsOf(keymap.value[action]).map((part, index) => (
+                      <Fragment key={part}>
+                        {index > 0 && " "}
+                        <kbd>{part}</kbd>
+                      </Fragment>
+                    ))}
               </button>
             </dt>
             <dd>{w(WORDS[action])}</dd>
@@ -123,6 +131,11 @@ export function KeysSheet() {
       </dl>
     </Sheet>
   );
+}
+
+/** "Shift+E" as its keys; "+" is a key itself. */
+function partsOf(chord: string): string[] {
+  return chord.split(/(?<=.)\+/).map((part) => (part.length === 1 ? part.toUpperCase() : part));
 }
 
 function Fixed({ keys, word }: { keys: readonly string[]; word: ConsoleWord }) {

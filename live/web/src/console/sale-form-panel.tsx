@@ -56,7 +56,7 @@ export function SaleForm({ product, editing, onDone }: Props) {
   const field = (name: SaleField) => ({ name, value: form[name], onInput: (value: string) => set(name, value), problem: problemOf(name) });
   return (
     <form class="sale-form" onSubmit={(event) => void submit(event)} noValidate data-testid="sale-form">
-      <div class="desk-body">
+      <div class="desk-body" tabIndex={0} role="region" aria-label={w("desk_body")}>
         {product.variants.length > 1 && !editing && (
           <fieldset class="variants">
             <legend class="field-label">{w("variant")}</legend>

@@ -23,7 +23,7 @@ export function SaleRunning({ sale }: { sale: Sale }) {
   const stock = desk.stock(sale.sale_id);
   return (
     <>
-      <div class="desk-body running">
+      <div class="desk-body running" tabIndex={0} role="region" aria-label={w("desk_body")}>
         <Clock sale={sale} stock={stock} />
         {stock && <Sum stock={stock} />}
         <Facts sale={sale} stock={stock} />

@@ -115,6 +115,8 @@ export const words = defineWords(
     plot_money_asks: "What is really earned?",
     // desk
     sale_desk: "Sale desk",
+    desk_body: "The sale in hand",
+    figures: "Figures",
     desk_free: "Nobody is at the desk. Whoever acts first has it.",
     desk_mine: "You have the desk, since {time}.",
     desk_others: "{name} has the desk, since {time}. You can look.",
@@ -690,6 +692,8 @@ export const words = defineWords(
     plot_latency_asks: "系统慢不慢？",
     plot_money_asks: "到底收了多少？",
     sale_desk: "秒杀台",
+    desk_body: "当前秒杀",
+    figures: "数据",
     desk_free: "操作台空着，谁先操作就归谁。",
     desk_mine: "您在操作台，自 {time} 起。",
     desk_others: "{name} 在操作台，自 {time} 起。您只能查看。",
