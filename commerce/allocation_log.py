@@ -21,7 +21,7 @@ from commerce.hot_ledger import GRACE_MS, HotLedger, LogEntry, Place, SoftHold
 from commerce.log_chain import SEGMENT, Receipt, first_hash, merkle_path, merkle_root, next_hash
 from commerce.log_verification import FORMAT, canonical, footer_sum
 from commerce.lots import public_buyer, salt_of, seed_of
-from commerce.sale_rules import Sale, published_terms
+from commerce.sale_rules import Sale, lengthened, published_terms
 from commerce.schema import allocation_entry, hold
 from commerce.schema import sale as sale_table
 
@@ -187,10 +187,10 @@ async def living(c: AsyncConnection, sale: Sale, now_ms: int) -> Living:
                 price_minor=sale.price_minor,
                 currency=sale.currency,
                 granted_at_ms=row.at_ms,
-                expires_at_ms=row.expires_at_ms,
+                expires_at_ms=(ends_at_ms := lengthened(row.at_ms, row.expires_at_ms, sale.outages)),
                 **common,
             )
-            if row.bound_id is not None or row.expires_at_ms + GRACE_MS <= now_ms:
+            if row.bound_id is not None or ends_at_ms + GRACE_MS <= now_ms:
                 over.add(row.hold_id)
     return Living(
         soft_holds=[one for one in granted.values() if one.hold_id not in over],

@@ -11,7 +11,7 @@ from commerce.errors import CommerceError, Invalid, Refused
 from commerce.hold_tokens import HoldToken
 from commerce.money import total_minor
 from commerce.orders import Order
-from commerce.sale_rules import BINDABLE, Sale
+from commerce.sale_rules import BINDABLE, Sale, lengthened
 
 MIN_TIME_TO_PAY_MS: Final = 30_000
 """However late the hold is bound, its buyer has this long to pay."""
@@ -49,8 +49,13 @@ class Bound:
 
 def refusal(hold: HoldToken, sale: Sale | None, now_ms: int) -> CommerceError | None:
     """Why this hold cannot be bound now, as far as time and the sale's state say."""
-    if now_ms >= hold.expires_at_ms:
-        return Refused("hold_expired", "this hold has ended", expires_at_ms=hold.expires_at_ms, now_ms=now_ms)
+    ends_at_ms = hold.expires_at_ms
+    if sale is not None and sale.outages:
+        # The token may be the one from before a payment outage, and Redis may have forgotten to give a new one.
+        granted = hold.granted_at_ms
+        ends_at_ms = max(ends_at_ms, lengthened(granted, granted + sale.hold_ms, sale.outages))
+    if now_ms >= ends_at_ms:
+        return Refused("hold_expired", "this hold has ended", expires_at_ms=ends_at_ms, now_ms=now_ms)
     if (
         sale is None
         or sale.state not in BINDABLE

@@ -30,6 +30,8 @@ class Variant:
     title: dict[str, str]
     price_minor: int
     on_hand: int
+    floor_minor: int | None = None
+    """No sale may go below this price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class Product:
                 raise Invalid("bad_product", f"a text has at most {MAX_TEXT} characters")
         for variant in self.variants:
             require_amount(variant.price_minor, "price_minor")
+            if variant.floor_minor is not None:
+                require_amount(variant.floor_minor, "floor_minor")
             if variant.product_id != self.product_id:
                 raise Invalid("bad_product", "a variant names another product")
             if type(variant.on_hand) is not int or not 0 <= variant.on_hand <= MAX_ON_HAND:
@@ -79,7 +83,12 @@ async def put_product(c: AsyncConnection, product: Product) -> None:
             variant_table,
             {"variant_id": one.variant_id},
             {"product_id": one.product_id, "on_hand": one.on_hand},
-            {"title": one.title, "price_minor": one.price_minor, "position": number},
+            {
+                "title": one.title,
+                "price_minor": one.price_minor,
+                "floor_minor": one.floor_minor,
+                "position": number,
+            },
         )
 
 
@@ -130,4 +139,5 @@ def _variant(row: Row[Any]) -> Variant:
         title=row.title,
         price_minor=row.price_minor,
         on_hand=row.on_hand,
+        floor_minor=row.floor_minor,
     )

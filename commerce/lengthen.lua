@@ -1,9 +1,12 @@
 -- Give every soft hold more time, because nobody could pay meanwhile. ARGV[2]: by how much (ms); ARGV[3]: the pause it makes good (its
--- beginning, ms), so that a repeated call changes nothing. Buyers are told by notice, with a new token. Gives {numbers}, or {} when not loaded.
+-- beginning, ms), so that a repeated call gives only what it has grown by. Buyers are told by notice, with a new token. Gives {numbers}, or {} when not loaded.
 if not read_sale() then return {} end
 local by, pause = tonumber(ARGV[2]), tonumber(ARGV[3])
-if (sale.lengthened_ms or 0) >= pause then return {numbers()} end
-redis.call('HSET', META, 'lengthened_ms', whole(pause))
+local last, given = tonumber(redis.call('HGET', META, 'lengthened_ms') or 0), 0
+if last == pause then given = tonumber(redis.call('HGET', META, 'lengthened_by') or 0) end
+if last > pause or given >= by then return {numbers()} end
+redis.call('HSET', META, 'lengthened_ms', whole(pause), 'lengthened_by', whole(by))
+by = by - given
 for _, hold_id in ipairs(redis.call('ZRANGE', DEADLINES, 0, 9999)) do
   local packed = redis.call('HGET', HOLDS, hold_id)
   if packed then

@@ -26,7 +26,9 @@ def _sales() -> Select[Any]:
 
 
 def _sale(row: Row[Any]) -> Sale:
-    return Sale(**row._mapping)
+    values = dict(row._mapping)
+    values["outages"] = tuple((began, length) for began, length in values["outages"])
+    return Sale(**values)
 
 
 async def find(c: AsyncConnection, sale_id: str) -> Sale | None:

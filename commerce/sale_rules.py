@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from commerce.money import require_amount
 
 ABORT_UNTIL_MS: Final = 3_000
 """Abort is possible until this long before the opening."""
+MAX_OUTAGES: Final = 50
+"""The newest are kept; a hold lives through one, rarely two."""
 RESUME_COUNTDOWN_MS: Final = 5_000
 """After a pause everyone gets this much warning, so that nobody is ambushed."""
 HOLD_GRACE_MS: Final = 5_000
@@ -137,6 +139,8 @@ class Sale:
     closed_at_ms: int | None
     created_at_ms: int
     log_root: str | None
+    outages: tuple[tuple[int, int], ...]
+    """(beginning, length) in ms of the pauses in which nobody could pay; at most MAX_OUTAGES."""
     capacity: int
     reserved: int
     sold: int
@@ -172,7 +176,9 @@ def next_state(state: str, action: str) -> str:
     return found
 
 
-def preflight(terms: NewSale, *, on_hand: int, list_price_minor: int, overlapping: bool) -> list[Problem]:
+def preflight(
+    terms: NewSale, *, on_hand: int, list_price_minor: int, floor_minor: int | None, overlapping: bool
+) -> list[Problem]:
     """Every reason why these terms cannot be armed now; empty when all lights are green."""
     found: list[Problem] = []
     if on_hand <= 0:
@@ -181,6 +187,8 @@ def preflight(terms: NewSale, *, on_hand: int, list_price_minor: int, overlappin
         found.append(Problem("quota_above_stock", f"the quota is {terms.quota}, the stock is {on_hand}"))
     if terms.price_minor >= list_price_minor:
         found.append(Problem("price_not_below_list", "the sale's price must be below the list price"))
+    if floor_minor is not None and terms.price_minor < floor_minor:
+        found.append(Problem("price_below_floor", f"the price may not be below {floor_minor} minor units"))
     if terms.limit_per_buyer > terms.quota:
         found.append(Problem("limit_above_quota", "the limit per buyer is above the quota"))
     if overlapping:
@@ -234,6 +242,15 @@ def resumed_times(sale: Sale, now_ms: int) -> tuple[int, int]:
     assert sale.paused_at_ms is not None
     opens_at_ms = now_ms + RESUME_COUNTDOWN_MS
     return opens_at_ms, opens_at_ms + max(0, sale.closes_at_ms - sale.paused_at_ms)
+
+
+def lengthened(granted_at_ms: int, expires_at_ms: int, outages: Sequence[Sequence[int]]) -> int:
+    """When a hold ends that was granted for until `expires_at_ms`: later by each outage that it lived to see."""
+    for began_at_ms, length_ms in outages:
+        # Redis grants by its own clock, and hears of a pause a moment later: the outage's end tells before from after.
+        if granted_at_ms < began_at_ms + length_ms and began_at_ms < expires_at_ms:
+            expires_at_ms += length_ms
+    return expires_at_ms
 
 
 def reopens(sale: Sale, now_ms: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
@@ -12,13 +12,14 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import catalogue, sale_rows, sale_timers, snapshots, stock
+from commerce import catalogue, crash_points, sale_rows, sale_timers, snapshots, stock
 from commerce.database import Database
 from commerce.errors import Invalid, OutOfState, Refused, Unavailable
 from commerce.hot_ledger import HotLedger
 from commerce.invariants import require_sums
 from commerce.lots import seed_of
 from commerce.sale_rules import (
+    MAX_OUTAGES,
     PAUSE_REASONS,
     NewSale,
     Problem,
@@ -55,12 +56,15 @@ class SaleDesk:
         clock_ms: Callable[[], int],
         new_id: Callable[[str], str],
         new_seed: Callable[[], str] = lambda: secrets.token_hex(32),
+        lights: Callable[[], Awaitable[list[Problem]]] | None = None,
     ) -> None:
         self.database = database
         self.hot_ledger = hot_ledger
         self.clock_ms = clock_ms
         self.new_id = new_id
         self.new_seed = new_seed
+        self.lights = lights
+        """What else has to be right before a sale is armed: clocks, payments."""
 
     async def get(self, sale_id: str) -> Sale:
         async with self.database.read() as c:
@@ -118,13 +122,19 @@ class SaleDesk:
 
     async def validate(self, sale_id: str) -> Problems:
         """Every red light; with none the draft becomes ready."""
+        outside = await self._outside_lights()
         async with self.database.begin() as c:
             sale = await sale_rows.get(c, sale_id)
             next_state(sale.state, "validate")
             problems, changes = await self._preflight(c, sale)
+            problems += outside
             if not problems:
                 await sale_rows.change(c, sale, "validate", self.clock_ms(), **changes)
             return problems
+
+    async def _outside_lights(self) -> Problems:
+        """Asked before the transaction, so that none is open while somebody else is slow to answer."""
+        return [] if self.lights is None else await self.lights()
 
     async def _preflight(self, c: AsyncConnection, sale: Sale) -> tuple[Problems, dict[str, Any]]:
         """The red lights, and what is taken afresh from the catalogue with the check."""
@@ -133,6 +143,7 @@ class SaleDesk:
             terms_of(sale),
             on_hand=variant.on_hand,
             list_price_minor=variant.price_minor,
+            floor_minor=variant.floor_minor,
             overlapping=await sale_rows.is_occupied(c, sale.variant_id, sale.sale_id),
         )
         fresh = {
@@ -143,11 +154,13 @@ class SaleDesk:
 
     async def arm(self, sale_id: str) -> Sale:
         """Freeze and hash the terms and set the quota aside from the shelf. Raises Refused("preflight") with the red lights."""
+        outside = await self._outside_lights()
         try:
             async with self.database.begin() as c:
                 sale = await sale_rows.get(c, sale_id)
                 next_state(sale.state, "arm")
                 problems, fresh = await self._preflight(c, sale)
+                problems += outside
                 if problems:
                     raise _red_lights(problems)
                 frozen = replace(sale, **fresh)
@@ -229,16 +242,25 @@ class SaleDesk:
             sale, now_ms = await sale_rows.get(c, sale_id), self.clock_ms()
             next_state(sale.state, "resume")
             opens_at_ms, closes_at_ms = resumed_times(sale, now_ms)
-            times = {"opens_at_ms": opens_at_ms, "closes_at_ms": closes_at_ms, "paused_at_ms": None}
-            await sale_rows.change(c, sale, "resume", now_ms, state_reason=None, **times)
-            if sale.state_reason == "payment_outage":
-                await self._lengthen_holds(c, sale, now_ms)
+            values: dict[str, Any] = {
+                "opens_at_ms": opens_at_ms,
+                "closes_at_ms": closes_at_ms,
+                "paused_at_ms": None,
+            }
+            if sale.state_reason == "payment_outage" and sale.paused_at_ms is not None:
+                outage = (sale.paused_at_ms, max(0, now_ms - sale.paused_at_ms))
+                values["outages"] = [*sale.outages, outage][-MAX_OUTAGES:]
+                await self._lengthen_holds(c, sale, outage[1])
+            await sale_rows.change(c, sale, "resume", now_ms, state_reason=None, **values)
             done = await sale_rows.get(c, sale_id)
         await snapshots.tell(self.hot_ledger, done)
         return done
 
     async def _lengthen_soft_holds(self, sale: Sale) -> None:
-        """Before Redis hears that the pause is over, or it would free those whose time ended in it. Once per pause."""
+        """Before Redis hears that the pause is over, or it would free those whose time ended in it.
+
+        Should Redis not hear of it, or forget it: SQL keeps the outage, and binds an old token as long as its hold has gained.
+        """
         next_state(sale.state, "resume")
         if sale.state_reason != "payment_outage" or sale.paused_at_ms is None:
             return
@@ -247,10 +269,10 @@ class SaleDesk:
             await self.hot_ledger.lengthen(sale.room_id, sale.sale_id, outage_ms, sale.paused_at_ms)
         except Unavailable as error:
             logger.warning("soft holds of sale %s did not gain the outage: %s", sale.sale_id, error.code)
+        crash_points.reach("resume.lengthened")
 
-    async def _lengthen_holds(self, c: AsyncConnection, sale: Sale, now_ms: int) -> None:
+    async def _lengthen_holds(self, c: AsyncConnection, sale: Sale, outage_ms: int) -> None:
         """Unpaid orders gain the outage: nobody loses a unit because our provider was down."""
-        outage_ms = max(0, now_ms - (sale.paused_at_ms or now_ms))
         theirs = (hold_table.c.sale_id == sale.sale_id, hold_table.c.state == "bound")
         await c.execute(
             update(hold_table).where(*theirs).values(deadline_ms=hold_table.c.deadline_ms + outage_ms)

@@ -70,6 +70,7 @@ variant = Table(
     _minor("price_minor"),
     Column("on_hand", BigInteger, nullable=False),
     Column("position", Integer, nullable=False),
+    _minor("floor_minor", nullable=True),
     CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
     CheckConstraint("price_minor > 0", name="price_positive"),
 )
@@ -106,6 +107,7 @@ sale = Table(
     _ms("closed_at_ms", nullable=True),
     _ms("created_at_ms"),
     Column("log_root", String(64)),
+    Column("outages", JSON, nullable=False, server_default="[]"),
     CheckConstraint("quota > 0", name="quota_positive"),
     CheckConstraint("limit_per_buyer > 0", name="limit_positive"),
     CheckConstraint(

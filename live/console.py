@@ -57,10 +57,12 @@ def audited_desk(desk: SaleDesk, action: Action, sale_id: str | None = None) -> 
     """The desk for this one action on this sale, or on the one it makes."""
     if sale_id is not None:
         database = _Audited(desk.database, action, partial(_look_at_sale, sale_id))
-        return SaleDesk(database, desk.hot_ledger, desk.clock_ms, desk.new_id)
+        return SaleDesk(database, desk.hot_ledger, desk.clock_ms, desk.new_id, lights=desk.lights)
     made_id = desk.new_id("sl")
     database = _Audited(desk.database, action, partial(_look_at_sale, made_id))
-    return SaleDesk(database, desk.hot_ledger, desk.clock_ms, _first(made_id, desk.new_id))
+    return SaleDesk(
+        database, desk.hot_ledger, desk.clock_ms, _first(made_id, desk.new_id), lights=desk.lights
+    )
 
 
 def _first(made_id: str, new_id: Callable[[str], str]) -> Callable[[str], str]:

@@ -21,6 +21,7 @@ from commerce.payments.provider import Provider
 from commerce.payments.sandbox import Sandbox
 from commerce.sales import SaleDesk
 from live import payment_providers, processes
+from live.preflight import Preflight
 from live.projector import Projector
 from live.settings import Settings
 from realtime.broker import Broker, connect_redis
@@ -72,7 +73,13 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
             hot_ledger=ledger,
             broker=broker,
             projector=Projector(database, ledger, broker),
-            sale_desk=SaleDesk(database, ledger, wall_clock_ms, new_id),
+            sale_desk=SaleDesk(
+                database,
+                ledger,
+                wall_clock_ms,
+                new_id,
+                lights=Preflight(redis, providers, wall_clock_ms).lights,
+            ),
             checkout=Checkout(database, ledger, settings.key("hold token"), wall_clock_ms, new_id),
             sandbox=sandbox,
             providers=providers,

@@ -19,13 +19,13 @@ from sqlalchemy import select
 from commerce import idempotency, invariants, outbox, reconciliation
 from commerce.clock import wall_clock_ms
 from commerce.merchant_webhooks import deliveries
-from commerce.merchant_webhooks import messages as merchant_messages
 from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
-from live import metrics, processes, rooms
+from live import metrics, processes, rooms, samples
 from live.jobs import Job, run_jobs
 from live.metrics import WorkerMetrics
 from live.processes import CannotStart
+from live.samples import Sampler
 from live.settings import Settings
 from live.wait_list_places import Places
 from live.webhook_sender import WebhookSender
@@ -89,6 +89,7 @@ class Worker:
         self._clock_ms = clock_ms
         self._alarmed: frozenset[str] = frozenset()
         self._places = Places(show.hot_ledger, show.broker)
+        self._sampler = Sampler(show.database, show.hot_ledger, show.broker, clock_ms)
         sender = WebhookSender(client, allow_private=not show.settings.is_production)
         key = show.settings.key("merchant webhook")
         self._merchants = deliveries.Sender(show.database, key, sender.post, clock_ms)
@@ -110,6 +111,7 @@ class Worker:
             Job("merchants", 0.5, self.send_merchant_webhooks, timeout_s=50.0),
             Job("reconcile", 1.0, self.reconcile),
             Job("values", 2.0, self.publish_values),
+            Job("samples", 1.0, self._sampler.run),
             Job("invariants", 60.0, self.check_invariants, timeout_s=60.0),
             Job("tidy", 60.0, self.tidy, timeout_s=60.0),
         ]
@@ -139,7 +141,9 @@ class Worker:
 
     async def _deliver(self, event: OutboxEvent) -> None:
         """To the merchants' systems, as rows, and to the room. Either may be done twice without harm."""
-        if merchant_messages.type_of(event.type, event.payload) is not None:
+        async with self._show.database.read() as c:
+            is_wanted = await deliveries.is_wanted(c, event.type, event.payload)
+        if is_wanted:
             async with self._show.database.begin() as c:
                 event_id = f"evt_{event.outbox_id}_{event.created_at_ms}"
                 await deliveries.enqueue(c, event_id, event.type, event.payload, self._clock_ms())
@@ -240,6 +244,7 @@ class Worker:
         async with self._show.database.begin() as c:
             done = await outbox.forget_sent(c, now_ms) + await idempotency.forget_old(c, now_ms)
             done += await deliveries.forget_old(c, now_ms)
+            done += await samples.forget_old(c, now_ms)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
         return done + await self._each_room(lambda room: self._show.projector.forget_old_sales(room.room_id))
 

@@ -72,6 +72,14 @@ async def enqueue(
     return await _add(c, event_id, event_type, body, payload["room_id"], now_ms)
 
 
+async def is_wanted(c: AsyncConnection, outbox_type: str, payload: Mapping[str, Any]) -> bool:
+    """Whether anybody is to be told: a look that writes nothing, for most rooms have no endpoint."""
+    event_type = messages.type_of(outbox_type, payload)
+    if event_type is None or "room_id" not in payload:
+        return False
+    return any(one.wants(event_type) for one in await endpoints.list_for_room(c, payload["room_id"]))
+
+
 async def ping(c: AsyncConnection, endpoint: WebhookEndpoint, event_id: str, now_ms: int) -> None:
     """A test message to one endpoint."""
     body = messages.body("ping", {"room_id": endpoint.room_id, "at_ms": now_ms})

@@ -20,7 +20,15 @@ from alipay.utils import AliPayConfig
 
 from commerce.clock import wall_clock_ms
 from commerce.errors import Invalid, Refused, Unavailable
-from commerce.payments.provider import NewPayment, NewRefund, PaymentAnswer, RefundAnswer, WebhookEvent
+from commerce.payments.provider import (
+    PING,
+    NewPayment,
+    NewRefund,
+    PaymentAnswer,
+    Provider,
+    RefundAnswer,
+    WebhookEvent,
+)
 
 TIMEOUT_S: Final = 15
 MAX_BODY_BYTES: Final = 65_536
@@ -36,7 +44,7 @@ _OUTCOMES: Final = {
 }
 
 
-class Alipay:
+class Alipay(Provider):
     """A Provider for CNY. `gateway_url` is another server for tests."""
 
     def __init__(
@@ -70,10 +78,6 @@ class Alipay:
         return "alipay"
 
     @property
-    def asks_back(self) -> bool:
-        return False
-
-    @property
     def webhook_reply(self) -> str | None:
         return "success"
 
@@ -102,9 +106,8 @@ class Alipay:
         url = f"{self._api._gateway}?{query}"
         return PaymentAnswer(outcome="pending", next_action={"type": "redirect", "url": url})
 
-    async def capture(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
-        """Nothing to do: Alipay takes the money at once."""
-        return await self.query(attempt_id, provider_ref)
+    async def ping(self) -> None:
+        await self.query(PING, None)
 
     async def query(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
         answer = await self._ask("alipay.trade.query", {"out_trade_no": attempt_id})

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+PING: Final = "pa_ping"
+"""An attempt that never was: asked for, it shows whether the provider answers us."""
 OUTCOMES: Final = ("succeeded", "declined", "pending", "unknown", "closed", "not_found")
 """succeeded: captured · declined: no money, final for this attempt · pending: will be told later · unknown: no answer came ·
 closed: cancelled, can never become money any more · not_found: never heard of it."""
@@ -75,7 +77,9 @@ class WebhookEvent:
 
 
 class Provider(Protocol):
-    """Each call may raise Unavailable (nobody answered: the outcome is unknown) and is safe to repeat with the same reference."""
+    """To inherit from: what is the same for most stands here.
+
+    Each call may raise Unavailable (nobody answered: the outcome is unknown) and is safe to repeat with the same reference."""
 
     @property
     def name(self) -> str: ...
@@ -83,12 +87,12 @@ class Provider(Protocol):
     @property
     def asks_back(self) -> bool:
         """Whether a message about money is only a hint to query for the whole answer (with the fee)."""
-        ...
+        return False
 
     @property
     def webhook_reply(self) -> str | None:
         """The words that tell the provider its message has come; None where the status alone does."""
-        ...
+        return None
 
     def check_method(self, method: Mapping[str, Any], currency: str) -> str | None:
         """The card's last four digits, for the receipt, if we see a card at all; raises Invalid when this can never pay."""
@@ -96,7 +100,13 @@ class Provider(Protocol):
 
     async def create(self, payment: NewPayment) -> PaymentAnswer: ...
 
-    async def capture(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer: ...
+    async def capture(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
+        """Nothing to do where the money is taken at once."""
+        return await self.query(attempt_id, provider_ref)
+
+    async def ping(self) -> None:
+        """Ask for something harmless. Raises Unavailable when nobody answers, or the answer is that our keys are wrong."""
+        ...
 
     async def cancel(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
         """Close it for ever, also when it was never created; answers `succeeded` when the money had already come."""

@@ -26,7 +26,14 @@ from commerce import crash_points
 from commerce.database import Database
 from commerce.errors import Invalid, Unavailable
 from commerce.payments import sandbox_webhooks
-from commerce.payments.provider import NewPayment, NewRefund, PaymentAnswer, RefundAnswer, WebhookEvent
+from commerce.payments.provider import (
+    NewPayment,
+    NewRefund,
+    PaymentAnswer,
+    Provider,
+    RefundAnswer,
+    WebhookEvent,
+)
 from commerce.schema import sandbox_delivery, sandbox_payment, sandbox_refund
 
 BEHAVIOURS: Final = {
@@ -64,7 +71,7 @@ class _Payment:
     created_at_ms: int
 
 
-class Sandbox:
+class Sandbox(Provider):
     """A Provider, and `deliver_due` for the worker that plays its webhook sender."""
 
     def __init__(
@@ -78,14 +85,6 @@ class Sandbox:
     @property
     def name(self) -> str:
         return "sandbox"
-
-    @property
-    def asks_back(self) -> bool:
-        return False
-
-    @property
-    def webhook_reply(self) -> str | None:
-        return None
 
     def check_method(self, method: Mapping[str, Any], currency: str) -> str | None:
         """The card's last four digits; raises Invalid("bad_card")."""
@@ -160,9 +159,8 @@ class Sandbox:
             if (await c.execute(update(sandbox_payment).where(*mine).values(state="succeeded"))).rowcount:
                 await self._notify(c, row._asdict(), "succeeded", now_ms)
 
-    async def capture(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
-        """Nothing to do: sandbox payments are captured when they succeed."""
-        return await self.query(attempt_id, provider_ref)
+    async def ping(self) -> None:
+        """It is part of this very installation."""
 
     async def query(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
         async with self._database.begin() as c:

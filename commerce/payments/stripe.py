@@ -15,7 +15,14 @@ from typing import Any, Final, TypeVar
 import stripe
 
 from commerce.errors import Invalid, Refused, Unavailable
-from commerce.payments.provider import NewPayment, NewRefund, PaymentAnswer, RefundAnswer, WebhookEvent
+from commerce.payments.provider import (
+    NewPayment,
+    NewRefund,
+    PaymentAnswer,
+    Provider,
+    RefundAnswer,
+    WebhookEvent,
+)
 
 SIGNATURE_HEADER: Final = "stripe-signature"
 TOLERANCE_S: Final = 300
@@ -36,7 +43,7 @@ _FEE: Final = "payment_intent.latest_charge.balance_transaction"
 _T = TypeVar("_T")
 
 
-class Stripe:
+class Stripe(Provider):
     """A Provider. `return_url` is where the buyer comes back to; `api_url` is another server for tests."""
 
     def __init__(
@@ -57,10 +64,6 @@ class Stripe:
     def asks_back(self) -> bool:
         """The answer tells the fee, the message does not."""
         return True
-
-    @property
-    def webhook_reply(self) -> str | None:
-        return None
 
     def check_method(self, method: Mapping[str, Any], currency: str) -> str | None:
         """Stripe's own page asks for the card."""
@@ -91,9 +94,11 @@ class Stripe:
             return PaymentAnswer(outcome="declined", reason=_reason(error))
         return _answer(_plain(session))
 
-    async def capture(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
-        """Nothing to do: Checkout captures at once."""
-        return await self.query(attempt_id, provider_ref)
+    async def ping(self) -> None:
+        try:
+            await _asked(self._client.v1.balance.retrieve_async())
+        except stripe.StripeError as error:
+            raise _unavailable(error) from None
 
     async def query(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
         if provider_ref is None:

@@ -19,7 +19,15 @@ from wechatpayv3.utils import aes_decrypt
 
 from commerce.clock import wall_clock_ms
 from commerce.errors import Invalid, Refused, Unavailable
-from commerce.payments.provider import NewPayment, NewRefund, PaymentAnswer, RefundAnswer, WebhookEvent
+from commerce.payments.provider import (
+    PING,
+    NewPayment,
+    NewRefund,
+    PaymentAnswer,
+    Provider,
+    RefundAnswer,
+    WebhookEvent,
+)
 
 TIMEOUT_S: Final = (5, 15)
 TOLERANCE_S: Final = 300
@@ -44,7 +52,7 @@ _REFUND_STATES: Final = {
 }
 
 
-class WeChatPay:
+class WeChatPay(Provider):
     """A Provider for CNY. `gateway_url` is another server for tests."""
 
     def __init__(
@@ -85,14 +93,6 @@ class WeChatPay:
     def name(self) -> str:
         return "wechat_pay"
 
-    @property
-    def asks_back(self) -> bool:
-        return False
-
-    @property
-    def webhook_reply(self) -> str | None:
-        return None
-
     def check_method(self, method: Mapping[str, Any], currency: str) -> str | None:
         """WeChat asks for everything else."""
         if currency != "CNY":
@@ -123,9 +123,8 @@ class WeChatPay:
             return await self.query(payment.attempt_id, None)
         return PaymentAnswer(outcome="declined", reason=_code(answer))
 
-    async def capture(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
-        """Nothing to do: WeChat Pay takes the money at once."""
-        return await self.query(attempt_id, provider_ref)
+    async def ping(self) -> None:
+        await self.query(PING, None)
 
     async def query(self, attempt_id: str, provider_ref: str | None) -> PaymentAnswer:
         status, answer = await self._ask("query", out_trade_no=attempt_id)

@@ -13,13 +13,14 @@ from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
 from live import audit, rooms
 from live.api import models
-from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint
+from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query
 from live.api.sales import shown_sales
 from live.projector import PRIVATE_STATES
 from live.rooms import Room
 from live.shared_reads import SharedReads
 
 SALES_SHOWN: Final = 30
+AUDIT_SEARCH: Final = Query("q", "Part of an action, of who did it or of what it was done to.", r"^.{1,80}$")
 _PUBLIC_STATES: Final = tuple(state for state in STATES if state not in PRIVATE_STATES)
 
 
@@ -56,10 +57,11 @@ async def _read_page(call: Call, role: str | None) -> models.RoomPage:
     sales = sorted(shown.values(), key=lambda sale: (sale.created_at_ms, sale.sale_id), reverse=True)
     return models.RoomPage(
         room=_room(room),
-        products=[_product(products[product_id]) for product_id in ids if product_id in products],
+        products=[product_shown(products[product_id]) for product_id in ids if product_id in products],
         pinned_product_id=room.pinned_product_id,
         sales=await shown_sales(call.wiring, sales),
         role=role,
+        run_version=room.run_version,
     )
 
 
@@ -131,7 +133,9 @@ async def _stats(call: Call) -> models.Stats:
 
 async def _audit(call: Call) -> models.AuditPage:
     async with call.wiring.database.read() as c:
-        entries, next_cursor = await audit.entries(c, call.in_room.room_id, call.limit, call.query("cursor"))
+        entries, next_cursor = await audit.entries(
+            c, call.in_room.room_id, call.limit, call.query("cursor"), call.query("q")
+        )
     return models.AuditPage(
         entries=[models.AuditEntry(**asdict(entry)) for entry in entries], next_cursor=next_cursor
     )
@@ -162,7 +166,7 @@ def _room(room: Room) -> models.RoomShown:
     )
 
 
-def _product(product: Product) -> models.ProductShown:
+def product_shown(product: Product) -> models.ProductShown:
     return models.ProductShown(
         product_id=product.product_id,
         title=product.title,
@@ -245,6 +249,6 @@ ENDPOINTS = (
         handler=_audit,
         roles=READ,
         answer=models.AuditPage,
-        queries=(LIMIT, CURSOR),
+        queries=(AUDIT_SEARCH, LIMIT, CURSOR),
     ),
 )

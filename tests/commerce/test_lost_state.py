@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from commerce.database import Database, create_database
-from commerce.errors import CommerceError, Refused, Unavailable
+from commerce.errors import CommerceError, OutOfState, Refused, Unavailable
 from commerce.hot_ledger import HoldRequest, HotLedger, connect_redis
+from commerce.orders import Order
 from commerce.reconciliation import persist_logs, reconcile
 from commerce.sale_rules import Sale
-from tests.commerce.databases import PostgresServer
+from tests.commerce.databases import PostgresServer, postgres_server
 from tests.commerce.world import World
-from tests.services import RedisServer, running_redis
+from tests.services import RedisServer, running_redis, wait_until
 
 QUOTA = 3
 
@@ -154,6 +157,63 @@ async def test_sql_cuts_every_connection_in_mid_sale(postgres: PostgresServer, r
     await database.aclose()
     admin.dispose()
     postgres.give_back(name, altered=False)
+
+
+async def test_sql_is_stopped_hard_and_comes_back_in_mid_sale(redis_url: str) -> None:
+    """A PostgreSQL whose plug is pulled twice while orders are made and paid: what was answered is there afterwards."""
+    with postgres_server(durable=True) as server:
+        database = create_database(server.url(server.take_database()))
+        client = connect_redis(redis_url)
+        world = World(database, HotLedger(client))
+        await world.stock_shelf()
+        sale = await world.open_sale(quota=20, limit_per_buyer=20)
+        holds = [await world.granted_hold(sale, f"gu_{number}") for number in range(20)]
+        told: dict[int, str] = {}
+
+        async def until_answered(call: Callable[[], Awaitable[Order]]) -> Order:
+            while True:
+                try:
+                    return await call()
+                except (Unavailable, OutOfState):  # away, or the try before is still being settled
+                    await asyncio.sleep(0.02)
+
+        async def shop(number: int) -> None:
+            order = await until_answered(lambda: world.bind_apart(holds[number]))
+            told[number] = order.order_id
+
+            async def pay() -> Order:
+                return (await world.pay(order, key=f"key-{number}"))[0]
+
+            while (await until_answered(pay)).state != "paid":
+                await until_answered(settle_what_is_open)
+
+        async def settle_what_is_open() -> Order:
+            world.clock.pass_ms(1)
+            await world.cashier.poll_open_attempts()
+            return await world.order(next(iter(told.values())))
+
+        def at_least(share: int) -> bool:
+            return len(told) >= share
+
+        async def pull_the_plug() -> None:
+            for share in (3, 10):
+                await wait_until(partial(at_least, share), timeout_s=30)
+                await asyncio.to_thread(server.stop_at_once)
+                await asyncio.sleep(0.3)
+                await asyncio.to_thread(server.start_again)
+
+        async def in_turn(numbers: range) -> None:
+            for number in numbers:
+                await shop(number)
+
+        await asyncio.gather(pull_the_plug(), *(in_turn(range(first, 20, 4)) for first in range(4)))
+        assert len(set(told.values())) == 20
+        assert {(await world.order(order_id)).state for order_id in told.values()} == {"paid"}
+        assert (await world.sale(sale.sale_id)).sold == 20
+        await reconcile(world.database, world.hot, world.clock)
+        await world.assert_sound()
+        await client.aclose()
+        await database.aclose()
 
 
 @pytest.mark.parametrize("step_ms", [3_700_000, -3_700_000])

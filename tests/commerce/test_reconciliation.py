@@ -225,6 +225,19 @@ async def test_a_sale_lost_before_it_opened_is_loaded_in_its_epoch(shop: World) 
     assert sale.epoch == 1
 
 
+async def test_a_rebuild_after_a_payment_outage_keeps_what_holds_have_gained(shop: World) -> None:
+    sale = await shop.open_sale(quota=2, hold_ms=60_000)
+    hold = await shop.granted_hold(sale, "gu_ana")
+    await persist(shop, sale)
+    await shop.desk.pause(sale.sale_id, "payment_outage")
+    shop.clock.pass_ms(100_000)
+    await shop.desk.resume(sale.sale_id)
+    await shop.hot.redis.flushall()
+    await reconcile(shop)
+    (kept,) = await shop.hot.buyer_holds(sale.room_id, sale.sale_id, "gu_ana")
+    assert kept.expires_at_ms == hold.expires_at_ms + 100_000
+
+
 async def test_two_rebuilders_at_once_leave_one_epoch_and_one_truth(shop: World) -> None:
     sale = await shop.open_sale(quota=50)
     await tap(shop, sale, "ana")

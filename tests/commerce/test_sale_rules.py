@@ -8,7 +8,17 @@ import pytest
 
 from commerce import orders, sale_rules
 from commerce.errors import Invalid, OutOfState, Refused
-from commerce.sale_rules import LIMITS, STATES, TRANSITIONS, NewSale, Sale, due_action, hash_terms, preflight
+from commerce.sale_rules import (
+    LIMITS,
+    STATES,
+    TRANSITIONS,
+    NewSale,
+    Sale,
+    due_action,
+    hash_terms,
+    lengthened,
+    preflight,
+)
 
 NOW = 1_000_000
 TERMS = NewSale(variant_id="va_1", price_minor=9_900, quota=10)
@@ -78,14 +88,25 @@ def test_an_unknown_rule_is_refused() -> None:
         ({}, {"on_hand": 0}, ["stock_empty"]),
         ({"quota": 11}, {"on_hand": 10}, ["quota_above_stock"]),
         ({}, {"list_price_minor": 9_900}, ["price_not_below_list"]),
+        ({}, {"floor_minor": 9_901}, ["price_below_floor"]),
+        ({}, {"floor_minor": 9_900}, []),
         ({"quota": 1, "limit_per_buyer": 2}, {}, ["limit_above_quota"]),
         ({}, {"overlapping": True}, ["overlapping_sale"]),
     ],
 )
 def test_each_red_light_has_its_code(terms: dict[str, int], facts: dict[str, int], codes: list[str]) -> None:
-    given = {"on_hand": 100, "list_price_minor": 19_900, "overlapping": False, **facts}
+    given = {"on_hand": 100, "list_price_minor": 19_900, "floor_minor": None, "overlapping": False, **facts}
     found = preflight(replace(TERMS, **terms), **given)  # type: ignore[arg-type]
     assert [problem.code for problem in found] == codes
+
+
+def test_a_hold_gains_each_outage_that_it_lived_to_see_and_no_other() -> None:
+    outages = [(1_000, 500), (10_000, 7_000), (90_000, 1)]
+    assert lengthened(500, 5_000, outages) == 5_500  # the first only: it was over before the second
+    assert lengthened(500, 9_501, outages) == 17_001  # the first brought it into the second
+    assert lengthened(1_500, 9_501, outages) == 9_501  # granted when the first was over
+    assert lengthened(1_499, 9_501, outages) == 17_001
+    assert lengthened(0, 1_000, outages) == 1_000
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
-from commerce import sale_rules
+from commerce import crash_points, sale_rules
 from commerce.errors import Invalid, NotFound, OutOfState, Quarantined, Refused
 from commerce.hot_ledger import HotLedger, connect_redis
-from commerce.sale_rules import RESUME_COUNTDOWN_MS, Sale, hash_terms
+from commerce.sale_rules import RESUME_COUNTDOWN_MS, Problem, Sale, hash_terms
+from commerce.sales import SaleDesk
+from commerce.schema import variant
 from tests.commerce.world import World, new_id
 from tests.services import free_port
 
@@ -141,11 +144,67 @@ async def test_soft_holds_gain_the_outage_too_and_bind_with_their_new_token(worl
     await world.desk.resume(sale.sale_id)
     (longer,) = await world.hot.buyer_holds(sale.room_id, sale.sale_id, "gu_ana")
     assert longer.expires_at_ms == hold.expires_at_ms + 100_000
-    with pytest.raises(Refused):
-        await world.bind(hold)
     order = await world.bind(replace(hold, expires_at_ms=longer.expires_at_ms))
     assert order.state == "placed"
+    assert (await world.bind(hold)).order_id == order.order_id  # the token from before is as good
     await world.assert_sound()
+
+
+async def test_a_resume_that_dies_half_way_gives_the_whole_outage_once(world: World) -> None:
+    sale = await world.open_sale(hold_ms=60_000)
+    hold = await world.granted_hold(sale, "gu_ana")
+    await world.desk.pause(sale.sale_id, "payment_outage")
+    world.clock.pass_ms(100_000)
+    with crash_points.armed("resume.lengthened"), pytest.raises(crash_points.Crashed):
+        await world.desk.resume(sale.sale_id)
+    world.clock.pass_ms(20_000)
+    await world.desk.resume(sale.sale_id)
+    (longer,) = await world.hot.buyer_holds(sale.room_id, sale.sale_id, "gu_ana")
+    assert longer.expires_at_ms == hold.expires_at_ms + 120_000
+
+
+@pytest.mark.parametrize("step_ms", [-1, 0])
+async def test_a_hold_gains_the_outage_also_when_redis_was_not_told(world: World, step_ms: int) -> None:
+    """The old token binds for as long as its hold has gained, and not a millisecond longer."""
+    sale = await world.open_sale(hold_ms=60_000)
+    hold = world.hold(sale, "gu_ana")
+    away = SaleDesk(
+        world.database, HotLedger(connect_redis("redis://127.0.0.1:1/0")), world.clock, world.desk.new_id
+    )
+    await world.desk.pause(sale.sale_id, "payment_outage")
+    world.clock.pass_ms(100_000)
+    await away.resume(sale.sale_id)
+    world.clock.now_ms = hold.expires_at_ms + 100_000 + step_ms
+    if step_ms < 0:
+        assert (await world.bind(hold)).state == "placed"
+    else:
+        with pytest.raises(Refused) as expired:
+            await world.bind(hold)
+        assert expired.value.facts["expires_at_ms"] == hold.expires_at_ms + 100_000
+    await away.hot_ledger.redis.aclose()
+    await world.assert_sound()
+
+
+async def test_a_price_below_the_variants_floor_is_a_red_light(world: World) -> None:
+    async with world.database.begin() as c:
+        await c.execute(update(variant).values(floor_minor=9_000))
+    sale = await world.desk.create(world.room_id, world.terms(price_minor=8_999))
+    assert [problem.code for problem in await world.desk.validate(sale.sale_id)] == ["price_below_floor"]
+    await world.desk.edit(sale.sale_id, {"price_minor": 9_000})
+    assert await world.desk.validate(sale.sale_id) == []
+
+
+async def test_a_red_light_from_outside_blocks_arming_too(world: World) -> None:
+    async def lights() -> list[Problem]:
+        return [Problem("payments_down", "nobody answers")]
+
+    desk = SaleDesk(world.database, world.hot, world.clock, world.desk.new_id, lights=lights)
+    sale = await desk.create(world.room_id, world.terms())
+    assert [problem.code for problem in await desk.validate(sale.sale_id)] == ["payments_down"]
+    with pytest.raises(Refused) as red:
+        await desk.arm(sale.sale_id)
+    assert [problem["code"] for problem in red.value.facts["problems"]] == ["payments_down"]
+    assert (await world.sale(sale.sale_id)).state == "draft"
 
 
 async def test_stock_is_added_once_per_movement_and_only_what_is_on_the_shelf(world: World) -> None:

@@ -113,6 +113,16 @@ async def test_what_is_not_signed_by_alipay_is_not_believed(server: ProviderServ
         await provider.query("pa_1", None)
 
 
+async def test_a_ping_is_answered_or_tells_that_nobody_takes_our_key(
+    server: ProviderServer, provider: Alipay
+) -> None:
+    server.answer = says(code="40004", sub_code="ACQ.TRADE_NOT_EXIST")
+    await provider.ping()
+    server.answer = says(code="40002", sub_code="isv.invalid-signature")
+    with pytest.raises(Unavailable):
+        await provider.ping()
+
+
 async def test_a_trade_that_does_not_exist_is_one_nobody_has_opened(
     server: ProviderServer, provider: Alipay
 ) -> None:

@@ -45,6 +45,10 @@ async def test_money_of_another_currency_is_seen_to_by_hand(world: World) -> Non
         assert other.value.code == "other_currency"
         done = await quarantine.handled(c, order.room_id, attempt_id, "returned at the bank", world.clock())
     assert (done.state, done.reason) == ("closed", "by hand: returned at the bank")
+    again = PaymentAnswer(outcome="succeeded", amount_minor=9_900, currency="USD")
+    assert (
+        await world.cashier.settle(attempt_id, again, "webhook")
+    ) == done  # a repeated message changes nothing
     await world.assert_sound()
 
 

@@ -97,6 +97,17 @@ async def test_asking_tells_the_captured_amount_and_the_fee(server: ProviderServ
     )
 
 
+async def test_a_ping_is_answered_or_tells_that_nobody_takes_our_key(
+    server: ProviderServer, provider: Stripe
+) -> None:
+    server.answer = lambda asked: ok({"object": "balance", "available": []})
+    await provider.ping()
+    assert server.asked[-1].path == "/v1/balance"
+    server.answer = lambda asked: ok({"error": {"type": "invalid_request_error", "message": "x"}}, 401)
+    with pytest.raises(Unavailable):
+        await provider.ping()
+
+
 async def test_closing_expires_the_session_or_hears_that_it_was_paid(
     server: ProviderServer, provider: Stripe
 ) -> None:

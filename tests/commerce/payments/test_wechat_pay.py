@@ -126,6 +126,16 @@ async def test_what_is_not_signed_by_wechat_is_not_believed(
             await provider.query("pa_1", None)
 
 
+async def test_a_ping_is_answered_or_tells_that_nobody_takes_our_key(
+    server: ProviderServer, provider: WeChatPay
+) -> None:
+    server.answer = says(404, {"code": "ORDER_NOT_EXIST"})
+    await provider.ping()
+    server.answer = says(401, {"code": "SIGN_ERROR"})
+    with pytest.raises(Unavailable):
+        await provider.ping()
+
+
 async def test_closing(server: ProviderServer, provider: WeChatPay) -> None:
     server.answer = says(204)
     assert (await provider.cancel("pa_1", None)).outcome == "closed"

@@ -15,6 +15,7 @@ import { Moderation } from "./moderation";
 import { Broadcast } from "./broadcast";
 import { Numbers } from "./numbers";
 import { OrdersList } from "./orders-list";
+import type { PlotKind } from "./plots/plots";
 import { ActionRunner, type Method } from "./runner";
 import type { NewSale } from "./sale-form";
 import { Truth } from "./truth";
@@ -51,6 +52,7 @@ export class RoomDesk {
   readonly productId = signal<string | null>(null);
   readonly tab = signal<Tab>("desk");
   readonly sideTab = signal<SideTab>("chat");
+  readonly plot = signal<PlotKind>("stock");
   readonly broadcast: Broadcast;
   readonly tray = signal<Tray>(null);
   readonly isKeysOpen = signal(false);

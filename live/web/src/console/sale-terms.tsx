@@ -95,9 +95,11 @@ export function Terms({ sale }: { sale: Sale }) {
 
 const CHECKS: readonly (readonly [ConsoleWord, readonly string[]])[] = [
   ["check_stock", ["stock_empty", "quota_above_stock"]],
-  ["check_price", ["price_not_below_list"]],
+  ["check_price", ["price_not_below_list", "price_below_floor"]],
   ["check_limit", ["limit_above_quota"]],
   ["check_overlap", ["overlapping_sale"]],
+  ["check_payments", ["payments_down"]],
+  ["check_clock", ["clock_skew"]],
 ];
 
 /** Every light of the preflight: the server's checks, then what this console can see for itself. */
@@ -143,6 +145,7 @@ function explained(problem: SaleProblem): string {
     case "price_not_below_list":
     case "limit_above_quota":
     case "overlapping_sale":
+    case "price_below_floor":
       return w(`problem_${problem.code}`);
     default:
       return problem.message || problem.code;
