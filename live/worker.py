@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 import httpx
+from redis.exceptions import RedisError
 from sqlalchemy import select
 
 from commerce import idempotency, invariants, outbox, reconciliation
@@ -29,6 +30,7 @@ from live.settings import Settings
 from live.wait_list_places import Places
 from live.webhook_sender import WebhookSender
 from live.wiring import Wiring, connected
+from realtime.publisher import BrokerUnavailable
 
 log = logging.getLogger("flashroom.worker")
 
@@ -192,12 +194,31 @@ class Worker:
 
     async def publish_values(self) -> int:
         """Publish every current value of every room again: nothing is sent when nothing changed, an emptied Redis is filled."""
-        async with self._show.database.read() as c:
-            found = await rooms.list_all(c)
-        for room in found:
+
+        async def publish(room: rooms.Room) -> int:
             await self._show.broker.publish(room.room_id, values=room.values())
             await self._show.projector.publish_room(room.room_id)
-        return len(found)
+            return 1
+
+        return await self._each_room(publish)
+
+    async def _each_room(self, work: Callable[[rooms.Room], Awaitable[int]]) -> int:
+        """The sum of `work(room)`. A Redis node that is away keeps no other node's rooms waiting; at the end its error is raised."""
+        async with self._show.database.read() as c:
+            found = await rooms.list_all(c)
+        done, away, failure = 0, set[str](), None
+        for room in found:
+            node = self._show.broker.node_of(room.room_id)
+            if node in away:
+                continue
+            try:
+                done += await work(room)
+            except (BrokerUnavailable, RedisError, OSError) as error:
+                away.add(node)
+                failure = error
+        if failure is not None:
+            raise failure
+        return done
 
     async def check_invariants(self) -> int:
         """Count violations per invariant; each newly broken one is an alarm in the log, a lasting one is told once."""
@@ -225,11 +246,7 @@ class Worker:
             done += await deliveries.forget_old(c, now_ms)
             done += await samples.forget_old(c, now_ms)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
-        async with self._show.database.read() as c:
-            found = await rooms.list_all(c)
-        for room in found:
-            done += await self._show.projector.forget_old_sales(room.room_id)
-        return done
+        return done + await self._each_room(lambda room: self._show.projector.forget_old_sales(room.room_id))
 
 
 def _counted(work: Callable[[int], Awaitable[int]]) -> Callable[[], Awaitable[int]]:

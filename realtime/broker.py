@@ -147,6 +147,10 @@ class Broker:
         await self._publisher.flush()
         await self.redis.aclose()
 
+    def node_of(self, room_id: str) -> str:
+        """The server that has the room now, by name: when it is away, it is away for all of its rooms."""
+        return self.redis.node_of(channel_of(room_id)) if isinstance(self.redis, ClusterClient) else "redis"
+
     def subscription(self, *, receive: Receive, lost: OfChannels, restored: OfChannels) -> Following:
         """A subscription, not yet started, that hears what is published here. The callbacks are those of `Subscription`."""
         if isinstance(self.redis, ClusterClient):

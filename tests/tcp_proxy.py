@@ -22,6 +22,7 @@ class Proxy:
         """Told what clients send."""
         self._answers_flow = asyncio.Event()
         self._answers_flow.set()
+        self._answers_left = 0
         self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -45,8 +46,9 @@ class Proxy:
         if self._open:
             await asyncio.wait(self._open, timeout=5)
 
-    def hold_answers(self) -> None:
-        """What the server says waits here until `release_answers`."""
+    def hold_answers(self, after: int = 0) -> None:
+        """What the server says waits here until `release_answers`, but for the first `after` pieces of it."""
+        self._answers_left = after
         self._answers_flow.clear()
 
     def release_answers(self) -> None:
@@ -73,7 +75,9 @@ class Proxy:
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, is_answer: bool
     ) -> None:
         while data := await source.read(CHUNK):
-            if is_answer:
+            if is_answer and self._answers_left:
+                self._answers_left -= 1
+            elif is_answer:
                 await self._answers_flow.wait()
             else:
                 self.on_request(data)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from redis.exceptions import RedisError
 
 from commerce.clock import wall_clock_ms
-from live import doctor, processes
+from live import doctor, processes, rooms
 from live.dev import _has_beaten
 from live.hub_service import serve
 from live.jobs import run_once
@@ -21,6 +23,7 @@ from live.settings import Settings, SettingsError
 from live.worker import Worker
 from realtime.client import RoomClient
 from realtime.cluster import ClusterClient
+from realtime.publisher import BrokerUnavailable
 from realtime.tickets import Viewer, sign_ticket
 from tests.live.conftest import Shop, opened
 from tests.live.test_projector import buy, events_of
@@ -91,6 +94,33 @@ async def test_a_unit_is_sold_and_the_room_hears_of_it(shop: Shop, settings: Set
         assert await worker.check_invariants() == 0
     stop.set()
     await hub
+
+
+async def test_a_node_that_is_away_keeps_no_other_rooms_waiting(settings: Settings, tmp_path: Path) -> None:
+    with running_cluster(tmp_path / "cluster") as cluster:
+        async with opened(replace(settings, redis_url=cluster.url)) as shop, httpx.AsyncClient() as client:
+            broker, worker = shop.wiring.broker, Worker(shop.wiring, client, WorkerMetrics())
+            async with shop.wiring.database.begin() as c:
+                for n in range(12):  # older and newer than the others, on all nodes
+                    await rooms.create(
+                        c,
+                        room_id=f"rm_{n}",
+                        title={"en": "Another"},
+                        host_name="Ann",
+                        rehearsal=False,
+                        product_ids=[],
+                        now_ms=n,
+                    )
+            async with shop.wiring.database.read() as c:
+                names = [room.room_id for room in await rooms.list_all(c)]
+            dead = cluster.nodes[cluster.number_of(f"{{room:{names[0]}}}")]
+            dead.kill()
+            with pytest.raises((BrokerUnavailable, RedisError)):
+                await worker.publish_values()
+            for name in names:
+                if cluster.nodes[cluster.number_of(f"{{room:{name}}}")] is not dead:
+                    assert "room" in await broker.values(name), name
+            assert len({broker.node_of(name) for name in names}) == 3
 
 
 async def test_rate_limits_are_counted(shop: Shop) -> None:
