@@ -19,6 +19,7 @@ from live.media import tokens
 from live.media.app import create_media_app
 from live.media.sessions import Bounds, Sessions
 from live.settings import Settings
+from tests.live.media.networks import Network
 from tests.services import free_port, wait_until
 
 KEY_SECRET = "a secret for the tests of the media process"
@@ -66,9 +67,12 @@ def new_peer() -> RTCPeerConnection:
 class Peer:
     """One session with the media server, from the other side."""
 
-    def __init__(self, server: MediaServer, connection: RTCPeerConnection) -> None:
+    def __init__(
+        self, server: MediaServer, connection: RTCPeerConnection, network: Network | None = None
+    ) -> None:
         self.server = server
         self.connection = connection
+        self.network = network
         self.location = ""
         self.etag = ""
         self.token = ""
@@ -84,7 +88,8 @@ class Peer:
             )
         assert response.status_code == 201, response.text
         self.location, self.etag = response.headers["location"], response.headers["etag"]
-        await self.connection.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
+        answer = await self.network.through(response.text) if self.network is not None else response.text
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     async def end(self) -> int:
         async with httpx.AsyncClient() as http:
@@ -118,25 +123,31 @@ async def publisher(
     room_id: str = "rm_1",
     subject: str = "us_1",
     brightness: int = 60,
+    network: Network | None = None,
+    track: MediaStreamTrack | None = None,
 ) -> AsyncIterator[Peer]:
     """Somebody who publishes a picture and a (silent) sound."""
     connection = new_peer()
     connection.addTrack(AudioStreamTrack())
-    connection.addTrack(Picture(brightness))
+    connection.addTrack(track or Picture(brightness))
     _prefer(connection, codec)
-    peer = Peer(server, connection)
+    peer = Peer(server, connection, network)
     try:
         await peer.begin("whip", room_id, subject)
         yield peer
     finally:
         await connection.close()
+        if network is not None:
+            network.close()
 
 
 class Watcher(Peer):
     """A viewer that counts what it has decoded."""
 
-    def __init__(self, server: MediaServer, connection: RTCPeerConnection) -> None:
-        super().__init__(server, connection)
+    def __init__(
+        self, server: MediaServer, connection: RTCPeerConnection, network: Network | None = None
+    ) -> None:
+        super().__init__(server, connection, network)
         self.frames = 0
         self.sounds = 0
         self.brightness = -1
@@ -160,17 +171,19 @@ class Watcher(Peer):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.connection.close()
+        if self.network is not None:
+            self.network.close()
 
 
 @asynccontextmanager
 async def watcher(
-    server: MediaServer, *, room_id: str = "rm_1", subject: str = "gu_1"
+    server: MediaServer, *, room_id: str = "rm_1", subject: str = "gu_1", network: Network | None = None
 ) -> AsyncIterator[Watcher]:
     """Somebody who watches."""
     connection = new_peer()
     connection.addTransceiver("audio", "recvonly")
     connection.addTransceiver("video", "recvonly")
-    peer = Watcher(server, connection)
+    peer = Watcher(server, connection, network)
     try:
         await peer.begin("whep", room_id, subject)
         yield peer
