@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
 import httpx
@@ -23,6 +24,14 @@ from tests.live.media.networks import Network
 from tests.services import free_port, wait_until
 
 KEY_SECRET = "a secret for the tests of the media process"
+
+
+class Door(Protocol):
+    """Where a peer goes, and what opens it."""
+
+    url: str
+
+    def token(self, audience: tokens.Audience, room_id: str, subject: str) -> str: ...
 
 
 class MediaServer:
@@ -67,9 +76,7 @@ def new_peer() -> RTCPeerConnection:
 class Peer:
     """One session with the media server, from the other side."""
 
-    def __init__(
-        self, server: MediaServer, connection: RTCPeerConnection, network: Network | None = None
-    ) -> None:
+    def __init__(self, server: Door, connection: RTCPeerConnection, network: Network | None = None) -> None:
         self.server = server
         self.connection = connection
         self.network = network
@@ -117,7 +124,7 @@ class Picture(VideoStreamTrack):
 
 @asynccontextmanager
 async def publisher(
-    server: MediaServer,
+    server: Door,
     *,
     codec: str = "VP8",
     room_id: str = "rm_1",
@@ -144,9 +151,7 @@ async def publisher(
 class Watcher(Peer):
     """A viewer that counts what it has decoded."""
 
-    def __init__(
-        self, server: MediaServer, connection: RTCPeerConnection, network: Network | None = None
-    ) -> None:
+    def __init__(self, server: Door, connection: RTCPeerConnection, network: Network | None = None) -> None:
         super().__init__(server, connection, network)
         self.frames = 0
         self.sounds = 0
@@ -177,7 +182,7 @@ class Watcher(Peer):
 
 @asynccontextmanager
 async def watcher(
-    server: MediaServer, *, room_id: str = "rm_1", subject: str = "gu_1", network: Network | None = None
+    server: Door, *, room_id: str = "rm_1", subject: str = "gu_1", network: Network | None = None
 ) -> AsyncIterator[Watcher]:
     """Somebody who watches."""
     connection = new_peer()
