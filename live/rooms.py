@@ -28,6 +28,7 @@ class Room:
     host_name: str
     status: str
     rehearsal: bool
+    starts_at_ms: int | None
     started_at_ms: int | None
     pinned_product_id: str | None
     pinned_at_ms: int | None
@@ -49,6 +50,7 @@ class Room:
                     "title": self.title,
                     "host_name": self.host_name,
                     "rehearsal": self.rehearsal,
+                    "starts_at_ms": self.starts_at_ms,
                     "started_at_ms": self.started_at_ms,
                 },
             ),

@@ -19,6 +19,7 @@ from live.api import (
     run_of_show,
     sales,
     saved_replies,
+    schedule,
     summary,
 )
 
@@ -40,4 +41,5 @@ ENDPOINTS = (
     *merchant_webhooks.ENDPOINTS,
     *moderation.ENDPOINTS,
     *saved_replies.ENDPOINTS,
+    *schedule.ENDPOINTS,
 )

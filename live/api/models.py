@@ -119,6 +119,7 @@ class RoomShown(Model):
     status: str
     rehearsal: bool
     host_name: str
+    starts_at_ms: int | None
     started_at_ms: int | None
 
 

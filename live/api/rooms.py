@@ -27,7 +27,7 @@ _PUBLIC_STATES: Final = tuple(state for state in STATES if state not in PRIVATE_
 async def _list(call: Call) -> models.RoomList:
     async with call.wiring.database.read() as c:
         found = await rooms.list_all(c)
-    return models.RoomList(rooms=[_room(room) for room in found])
+    return models.RoomList(rooms=[room_shown(room) for room in found])
 
 
 async def _page(call: Call) -> models.RoomPage | Response:
@@ -56,7 +56,7 @@ async def _read_page(call: Call, role: str | None) -> models.RoomPage:
     shown = {sale.sale_id: sale for sale in (*recent, *active)}
     sales = sorted(shown.values(), key=lambda sale: (sale.created_at_ms, sale.sale_id), reverse=True)
     return models.RoomPage(
-        room=_room(room),
+        room=room_shown(room),
         products=[product_shown(products[product_id]) for product_id in ids if product_id in products],
         pinned_product_id=room.pinned_product_id,
         sales=await shown_sales(call.wiring, sales),
@@ -76,7 +76,7 @@ async def _pin(call: Call) -> models.RoomShown:
     await call.wiring.broker.publish(
         room_id, events=[("pin", event)], values=after.values(), once=f"pin:{call.action_id}"
     )
-    return _room(after)
+    return room_shown(after)
 
 
 async def _status(call: Call) -> models.RoomShown:
@@ -90,7 +90,7 @@ async def _status(call: Call) -> models.RoomShown:
     await call.wiring.broker.publish(
         room_id, events=[("room", event)], values=after.values(), once=f"status:{call.action_id}"
     )
-    return _room(after)
+    return room_shown(after)
 
 
 async def _announce(call: Call) -> None:
@@ -155,13 +155,15 @@ async def _record(c: Any, call: Call, action: str, target: str, before: Room, af
     )
 
 
-def _room(room: Room) -> models.RoomShown:
+def room_shown(room: Room) -> models.RoomShown:
+    """A room as the API gives it."""
     return models.RoomShown(
         room_id=room.room_id,
         title=room.title,
         status=room.status,
         rehearsal=room.rehearsal,
         host_name=room.host_name,
+        starts_at_ms=room.starts_at_ms,
         started_at_ms=room.started_at_ms,
     )
 

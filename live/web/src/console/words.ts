@@ -340,6 +340,7 @@ export const words = defineWords(
     // log
     log_empty: "Nothing has been done yet.",
     log_empty_hint: "Every action in this console is written here, with who and what.",
+    did_schedule: "announced the start of",
     did_sale_create: "made a sale",
     did_sale_edit: "changed the terms of",
     did_sale_validate: "checked",
@@ -917,6 +918,7 @@ export const words = defineWords(
     times: "{n} ×",
     log_empty: "还没有操作。",
     log_empty_hint: "本台的每次操作都会记录在此：谁、做了什么。",
+    did_schedule: "预告开播",
     did_sale_create: "创建秒杀",
     did_sale_edit: "修改条款",
     did_sale_validate: "检查",

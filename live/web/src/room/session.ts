@@ -23,6 +23,7 @@ export type Panel =
   | { kind: "chat" }
   | { kind: "fairness" }
   | { kind: "watching" }
+  | { kind: "share" }
   | { kind: "keys" }
   | { kind: "product"; productId: string }
   | { kind: "checkout"; holdId: string };
@@ -42,6 +43,7 @@ export class RoomSession {
   readonly phase = signal<Phase>("loading");
   readonly products = signal<readonly Product[]>([]);
   readonly viewer = signal<ViewerIdentity | null>(null);
+  readonly user = signal<Me["user"]>(null);
 
   readonly panel = signal<Panel | null>(null);
   readonly sideTab = signal<SideTab>("chat");
@@ -83,6 +85,7 @@ export class RoomSession {
       this.products.value = page.products;
       this.runVersion = page.run_version;
       this.store.seed(page);
+      this.user.value = me.user;
       if (me.viewer || me.user) this.enter();
       else this.phase.value = "sign_in";
     } catch (error) {
@@ -94,6 +97,11 @@ export class RoomSession {
   async signIn(nickname: string): Promise<void> {
     await api.post("/api/guests", { nickname });
     this.enter();
+  }
+
+  /** The cookie of an account is there now: come in with it. */
+  enterWithAccount(): void {
+    void this.open();
   }
 
   private enter(): void {

@@ -5,6 +5,7 @@ import { UsersIcon } from "../shared/icons";
 import { formatCount } from "../shared/money";
 import { language, localised, setLanguage, shared } from "../shared/words";
 import { useSession } from "./context";
+import { ShareButton } from "./share";
 import { w } from "./words";
 
 const CLOCK_SHOWN_MS = 500;
@@ -53,6 +54,7 @@ export function StatusStrip() {
         {Math.abs(offsetMs) > CLOCK_SHOWN_MS && store.isJoined.value && (
           <span class="pill pill-small">{w("clock_off", { n: (Math.abs(offsetMs) / 1000).toFixed(1) })}</span>
         )}
+        <ShareButton />
         <button
           type="button"
           class="pill pill-button pill-end"

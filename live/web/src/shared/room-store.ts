@@ -100,8 +100,8 @@ export class RoomStore implements RoomListener {
   seed(page: RoomPage): void {
     batch(() => {
       if (!this.versions.has("room")) {
-        const { title, status, rehearsal, host_name, started_at_ms } = page.room;
-        this.room.value = { title, status, rehearsal, host_name, started_at_ms };
+        const { title, status, rehearsal, host_name, starts_at_ms, started_at_ms } = page.room;
+        this.room.value = { title, status, rehearsal, host_name, starts_at_ms, started_at_ms };
       }
       if (!this.versions.has("pin")) this.pin.value = { product_id: page.pinned_product_id, at_ms: 0 };
       const sales = new Map(this.sales.value);

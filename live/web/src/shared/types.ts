@@ -12,6 +12,7 @@ export interface RoomValue {
   title: Localised | string;
   host_name: string;
   rehearsal: boolean;
+  starts_at_ms: number | null;
   started_at_ms: number | null;
 }
 
@@ -279,6 +280,7 @@ export interface RoomInfo {
   status: RoomStatus;
   rehearsal: boolean;
   host_name: string;
+  starts_at_ms: number | null;
   started_at_ms: number | null;
 }
 
