@@ -142,7 +142,7 @@ def shoot_tools(console: Page, chinese: Page) -> None:
     """The console's plots, tabs and sheets."""
     for kind in ("stock", "rush", "watching", "funnel", "latency", "money"):
         console.get_by_test_id(f"plot-{kind}").click()
-        expect(console.get_by_test_id("plots").locator(".plot")).to_be_visible()
+        expect(console.get_by_test_id("plots").locator("canvas, .empty").first).to_be_visible()
         path = FOLDER / f"console-plot-{kind}-en.png"
         console.locator(".stage").screenshot(path=path)
         print(path)
