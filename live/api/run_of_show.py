@@ -159,7 +159,7 @@ async def _record(
 def _endpoint(method: str, path: str, summary: str, handler: Any, **options: Any) -> Endpoint:
     return Endpoint(
         method=method,
-        path=f"/api/rooms/{{room_id}}/products{path}",
+        path=f"/api/rooms/{{room_id}}/{path}",
         summary=summary,
         tag="run of show",
         handler=handler,
@@ -170,8 +170,10 @@ def _endpoint(method: str, path: str, summary: str, handler: Any, **options: Any
 
 
 ENDPOINTS = (
-    _endpoint("PUT", "", "Put the room's products in another order", _reorder, body=RunOrder),
-    _endpoint("POST", "", "Add one item at the end of the run", _add, body=QuickItem, status=201),
-    _endpoint("POST", "/import", "Add the items of a CSV file, all or none", _import, body=CsvFile),
-    _endpoint("DELETE", "/{product_id}", "Take an item out of the run; its sales and orders stay", _remove),
+    _endpoint("PUT", "products", "Put the room's products in another order", _reorder, body=RunOrder),
+    _endpoint("POST", "products", "Add one item at the end of the run", _add, body=QuickItem, status=201),
+    _endpoint("POST", "product-imports", "Add the items of a CSV file, all or none", _import, body=CsvFile),
+    _endpoint(
+        "DELETE", "products/{product_id}", "Take an item out of the run; its sales and orders stay", _remove
+    ),
 )

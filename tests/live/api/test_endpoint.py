@@ -26,7 +26,7 @@ GOOD_BODIES = {
     "/api/sessions": {"email": "a@example.com", "password": "x"},
     "/api/rooms/{room_id}/pin": {"product_id": "pr_mug"},
     "/api/rooms/{room_id}/products": {"title": "Cup", "price_minor": 100, "stock": 1},
-    "/api/rooms/{room_id}/products/import": {"csv": "title,price,stock\nCup,1.00,1"},
+    "/api/rooms/{room_id}/product-imports": {"csv": "title,price,stock\nCup,1.00,1"},
     "/api/rooms/{room_id}/people": {"email": "new@example.com", "role": "moderator"},
     "/api/rooms/{room_id}/people/{user_id}": {"role": "moderator"},
     "/api/rooms/{room_id}/saved-replies": {"replies": ["hello"]},

@@ -64,7 +64,7 @@ Linen shirt,亚麻衬衫,M,129.00,8
 
 async def test_a_csv_adds_items_and_read_again_changes_prices_not_stock(shop: Shop) -> None:
     seller = await shop.staff("seller")
-    path = f"/api/rooms/{shop.room_id}/products/import"
+    path = f"/api/rooms/{shop.room_id}/product-imports"
     first = (await seller.post(path, {"csv": CSV})).json()["products"]
     assert [product["title"]["en"] for product in first] == ["mug", "lamp", "Linen shirt", "Tea, green"]
     shirt, tea = first[2], first[3]
@@ -77,7 +77,7 @@ async def test_a_csv_adds_items_and_read_again_changes_prices_not_stock(shop: Sh
 
 async def test_a_csv_with_errors_names_them_and_adds_nothing(shop: Shop) -> None:
     seller = await shop.staff("seller")
-    path = f"/api/rooms/{shop.room_id}/products/import"
+    path = f"/api/rooms/{shop.room_id}/product-imports"
     bad = "title,price,stock\nGood,1.00,1\n,2.00,1\nFree,0,1\nFew,3.00,-1\nDeep,1.234,1\n"
     answer = await seller.post(path, {"csv": bad})
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_rows")

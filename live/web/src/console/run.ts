@@ -105,7 +105,7 @@ export class Run {
   async importCsv(csv: string): Promise<number | null> {
     this.rowErrors.value = [];
     const before = this.desk.products.peek().length;
-    const sent = await this.desk.runner.send<RunAnswer>("run-import", "import", "post", this.desk.path("/products/import"), { csv });
+    const sent = await this.desk.runner.send<RunAnswer>("run-import", "import", "post", this.desk.path("/product-imports"), { csv });
     if (!sent.ok) {
       const rows = this.desk.runner.failure("run-import")?.facts.rows;
       this.rowErrors.value = Array.isArray(rows) ? (rows as RowError[]) : [];
