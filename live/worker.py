@@ -23,6 +23,7 @@ from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
 from live import metrics, processes, rooms, samples
 from live.jobs import Job, run_jobs
+from live.media.on_air import OnAir
 from live.metrics import WorkerMetrics
 from live.processes import CannotStart
 from live.samples import Sampler
@@ -88,6 +89,7 @@ class Worker:
         self._numbers = numbers
         self._clock_ms = clock_ms
         self._alarmed: frozenset[str] = frozenset()
+        self._on_air = OnAir(show.broker)
         self._places = Places(show.hot_ledger, show.broker)
         self._sampler = Sampler(show.database, show.hot_ledger, show.broker, clock_ms)
         sender = WebhookSender(client, allow_private=not show.settings.is_production)
@@ -110,6 +112,7 @@ class Worker:
             Job("webhooks", 0.4, self.deliver_webhooks),
             Job("merchants", 0.5, self.send_merchant_webhooks, timeout_s=50.0),
             Job("reconcile", 1.0, self.reconcile),
+            Job("media", 0.5, self.end_silent_video),
             Job("values", 2.0, self.publish_values),
             Job("samples", 1.0, self._sampler.run),
             Job("invariants", 60.0, self.check_invariants, timeout_s=60.0),
@@ -120,6 +123,10 @@ class Worker:
         """Say in Redis that a worker is there."""
         await processes.beat(self._show.redis, "worker", self._clock_ms())
         return 1
+
+    async def end_silent_video(self) -> int:
+        """Tell rooms that their host is away when the media process can't say it any more."""
+        return await self._on_air.end_silent(self._clock_ms())
 
     async def run_timers(self) -> int:
         """Open, close, settle and publish sales whose time has come, and show it at once."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from redis.exceptions import RedisError
 
 from live.media.sessions import Sessions
 from realtime.broker import BrokerUnavailable
@@ -19,6 +21,8 @@ RENEW_S: Final = 2.0
 PUBLISH_TIMEOUT_S: Final = 2.0
 
 Publish = Callable[[str, Mapping[str, Value]], Awaitable[Any]]
+Renew = Callable[[Collection[str]], Awaitable[set[str]]]
+"""Speaks for rooms, and gives those that were given up meanwhile (`OnAir.renew`)."""
 
 
 @dataclass(slots=True)
@@ -37,7 +41,9 @@ class Announcer:
         publish: Publish,
         clock_ms: Callable[[], int],
         clock_s: Callable[[], float],
+        renew: Renew | None = None,
     ) -> None:
+        self._renew = renew
         self._sessions = sessions
         self._publish = publish
         self._clock_ms = clock_ms
@@ -58,10 +64,23 @@ class Announcer:
     async def look(self) -> None:
         """Say what has changed, and what was last said 2 s ago."""
         on_air = {room_id: stream.is_publishing for room_id, stream in self._sessions.streams.items()}
+        await self._speak_for([room_id for room_id, publishing in on_air.items() if publishing])
         for room_id in [*on_air, *(known for known in self._said if known not in on_air)]:
             await self._say_if_due(room_id, on_air.get(room_id, False))
             if room_id not in on_air:
                 self._said.pop(room_id, None)
+
+    async def _speak_for(self, room_ids: list[str]) -> None:
+        """Before anything is said: a process that dies in between must not leave a word that nobody takes back."""
+        if self._renew is None:
+            return
+        try:
+            given_up = await asyncio.wait_for(self._renew(room_ids), PUBLISH_TIMEOUT_S)
+        except (BrokerUnavailable, RedisError, OSError, TimeoutError) as error:
+            log.warning("could not speak for the rooms on air: %s", error)
+            return
+        for room_id in given_up:
+            self._said.pop(room_id, None)  # said again, under a new version
 
     async def _say_if_due(self, room_id: str, publishing: bool) -> None:
         said = self._said.get(room_id)

@@ -32,6 +32,8 @@ from live.settings import Settings
 log = logging.getLogger("flashroom.media")
 
 TICK_S: Final = 1.0
+BODY_WITHIN_S: Final = 5.0
+HANG_UP_BYTES: Final = 1 << 20
 SDP: Final = "application/sdp"
 FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 AUDIENCES: Final[dict[str, Audience]] = {"whip": "whip", "whep": "whep"}
@@ -46,6 +48,7 @@ _PREFLIGHT: Final = {
     "Access-Control-Max-Age": "86400",
     "Accept-Post": SDP,
 }
+_HANG_UP: Final = {"Connection": "close"}
 
 
 def create_media_app(
@@ -223,11 +226,26 @@ def _expect_type(request: Request, wanted: str) -> None:
 
 
 async def _body(request: Request) -> bytes:
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_SDP_BYTES:
-            raise HttpProblem(413, "sdp_too_large", f"At most {MAX_SDP_BYTES} bytes.")
+    """The whole body. Raises HttpProblem 413, or 408 for who sends it drop by drop.
+
+    What is too large is read to its end all the same, or a client that writes first would never see the answer; above 1 MiB we hang up.
+    """
+    received, size = bytearray(), 0
+    too_large = HttpProblem(413, "sdp_too_large", f"At most {MAX_SDP_BYTES} bytes.", headers=_HANG_UP)
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > HANG_UP_BYTES:
+                    raise too_large
+                if size <= MAX_SDP_BYTES:
+                    received += chunk
+    except TimeoutError:
+        raise HttpProblem(
+            408, "body_too_slow", f"Send it within {BODY_WITHIN_S:g} s.", headers=_HANG_UP
+        ) from None
+    if size > MAX_SDP_BYTES:
+        raise too_large
     return bytes(received)
 
 

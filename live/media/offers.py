@@ -12,6 +12,9 @@ from live.problems import HttpProblem
 
 MAX_SDP_BYTES: Final = 64 * 1024
 MAX_LINE_CHARACTERS: Final = 4096
+MAX_LINES: Final = 1000
+MAX_CODECS: Final = 200
+"""What the parser does grows with feedback lines times codecs: 64 KB of both would hold up the whole process for seconds."""
 _PARSE_ERRORS: Final = (
     ValueError,
     AssertionError,
@@ -45,6 +48,8 @@ def read_offer(raw: bytes, *, publishing: bool) -> Offer:
         lines = text.split("\n")
         if not text.startswith("v=0") or max(map(len, lines)) > MAX_LINE_CHARACTERS:
             raise ValueError
+        if len(lines) > MAX_LINES or sum(line.startswith("a=rtpmap:") for line in lines) > MAX_CODECS:
+            raise _unusable(f"An offer has at most {MAX_LINES} lines and {MAX_CODECS} codecs.")
         kept = [line.rstrip("\r") for line in lines if not _names_addresses(line)]
         sdp = "\r\n".join(line for line in kept if line) + "\r\n"
         parsed = SessionDescription.parse(sdp)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from commerce.clock import wall_clock_ms
 from live.media import aiortc_internals
 from live.media.announcer import Announcer
 from live.media.app import create_media_app
+from live.media.on_air import OnAir
 from live.media.rehearsal_picture import RehearsalPicture
 from live.media.sessions import Sessions
 from live.processes import CannotStart, beat, port_is_free
@@ -40,6 +41,7 @@ class _Redis:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.broker: Broker | None = None
+        self._on_air: OnAir | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Connect, again and again until it works, then say each second that the process is at work."""
@@ -47,6 +49,7 @@ class _Redis:
             try:
                 if self.broker is None:
                     self.broker = await Broker.connect(self._settings.redis_url)
+                    self._on_air = OnAir(self.broker)
                 await beat(self.broker.redis, "media", wall_clock_ms())
             except (RedisError, OSError, BrokerUnavailable, TimeoutError) as error:
                 log.warning("Redis does not answer: %s", error)
@@ -59,6 +62,12 @@ class _Redis:
         if self.broker is None:
             raise BrokerUnavailable
         await self.broker.publish(room_id, values=values)
+
+    async def renew(self, room_ids: Collection[str]) -> set[str]:
+        """Speak for these rooms; see OnAir."""
+        if self._on_air is None:
+            raise BrokerUnavailable
+        return await self._on_air.renew(room_ids)
 
     async def rehearses(self, room_id: str) -> bool:
         """Whether the room is on air as a rehearsal. While Redis doesn't answer, what runs goes on: see `wanted` below."""
@@ -77,7 +86,7 @@ def create_process_app(settings: Settings) -> Starlette:
     """The app with its announcer and test picture."""
     sessions = Sessions(time.monotonic)
     redis = _Redis(settings)
-    announcer = Announcer(sessions, redis.publish, wall_clock_ms, time.monotonic)
+    announcer = Announcer(sessions, redis.publish, wall_clock_ms, time.monotonic, redis.renew)
     app = create_media_app(settings, sessions, announcer)
     inner = app.router.lifespan_context
 

@@ -184,13 +184,16 @@ class Session:
             self.stream.remove(outlet)
         if self.is_publisher:
             self.stream.detach(self)
-        try:
-            await asyncio.wait_for(self.connection.close(), within_s)
-        except (TimeoutError, ConnectionError, OSError):
+        # Never cancelled: half closed, a connection would keep its sockets and tasks for good. In a crowd it may take a while.
+        closing = asyncio.ensure_future(self.connection.close())
+        self._errands.add(closing)
+        closing.add_done_callback(self._errands.discard)
+        await asyncio.wait({closing}, timeout=within_s)
+        if not closing.done() or closing.exception() is not None:
             log.warning("a media session did not close in order", extra={"session": self.session_id[:6]})
         if self.transmitter is not None:
             self.transmitter.close()
-        for task in list(self._errands):
+        for task in self._errands - {closing}:
             task.cancel()
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
 import httpx
@@ -19,9 +20,18 @@ from live.media import tokens
 from live.media.app import create_media_app
 from live.media.sessions import Bounds, Sessions
 from live.settings import Settings
+from tests.live.media.networks import Network
 from tests.services import free_port, wait_until
 
 KEY_SECRET = "a secret for the tests of the media process"
+
+
+class Door(Protocol):
+    """Where a peer goes, and what opens it."""
+
+    url: str
+
+    def token(self, audience: tokens.Audience, room_id: str, subject: str) -> str: ...
 
 
 class MediaServer:
@@ -66,9 +76,10 @@ def new_peer() -> RTCPeerConnection:
 class Peer:
     """One session with the media server, from the other side."""
 
-    def __init__(self, server: MediaServer, connection: RTCPeerConnection) -> None:
+    def __init__(self, server: Door, connection: RTCPeerConnection, network: Network | None = None) -> None:
         self.server = server
         self.connection = connection
+        self.network = network
         self.location = ""
         self.etag = ""
         self.token = ""
@@ -84,7 +95,8 @@ class Peer:
             )
         assert response.status_code == 201, response.text
         self.location, self.etag = response.headers["location"], response.headers["etag"]
-        await self.connection.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
+        answer = await self.network.through(response.text) if self.network is not None else response.text
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     async def end(self) -> int:
         async with httpx.AsyncClient() as http:
@@ -112,31 +124,35 @@ class Picture(VideoStreamTrack):
 
 @asynccontextmanager
 async def publisher(
-    server: MediaServer,
+    server: Door,
     *,
     codec: str = "VP8",
     room_id: str = "rm_1",
     subject: str = "us_1",
     brightness: int = 60,
+    network: Network | None = None,
+    track: MediaStreamTrack | None = None,
 ) -> AsyncIterator[Peer]:
     """Somebody who publishes a picture and a (silent) sound."""
     connection = new_peer()
     connection.addTrack(AudioStreamTrack())
-    connection.addTrack(Picture(brightness))
+    connection.addTrack(track or Picture(brightness))
     _prefer(connection, codec)
-    peer = Peer(server, connection)
+    peer = Peer(server, connection, network)
     try:
         await peer.begin("whip", room_id, subject)
         yield peer
     finally:
         await connection.close()
+        if network is not None:
+            network.close()
 
 
 class Watcher(Peer):
     """A viewer that counts what it has decoded."""
 
-    def __init__(self, server: MediaServer, connection: RTCPeerConnection) -> None:
-        super().__init__(server, connection)
+    def __init__(self, server: Door, connection: RTCPeerConnection, network: Network | None = None) -> None:
+        super().__init__(server, connection, network)
         self.frames = 0
         self.sounds = 0
         self.brightness = -1
@@ -160,17 +176,19 @@ class Watcher(Peer):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.connection.close()
+        if self.network is not None:
+            self.network.close()
 
 
 @asynccontextmanager
 async def watcher(
-    server: MediaServer, *, room_id: str = "rm_1", subject: str = "gu_1"
+    server: Door, *, room_id: str = "rm_1", subject: str = "gu_1", network: Network | None = None
 ) -> AsyncIterator[Watcher]:
     """Somebody who watches."""
     connection = new_peer()
     connection.addTransceiver("audio", "recvonly")
     connection.addTransceiver("video", "recvonly")
-    peer = Watcher(server, connection)
+    peer = Watcher(server, connection, network)
     try:
         await peer.begin("whep", room_id, subject)
         yield peer

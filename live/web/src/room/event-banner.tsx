@@ -11,6 +11,7 @@ import { Picture } from "./picture";
 import { w } from "./words";
 
 const ANNOUNCEMENT_MS = 15_000;
+const HOST_AWAY_MS = 120_000;
 
 /** Layer D: one event at a time, the most urgent first; and above it the connection's own trouble. */
 export function EventBanner() {
@@ -44,8 +45,31 @@ export function EventBanner() {
           <p>{w("plane_video")}</p>
         </div>
       )}
+      <HostAway />
       <SaleOrNews />
     </>
+  );
+}
+
+/** The picture has stopped and the show goes on: for two minutes the host may come back to it. */
+function HostAway() {
+  const { store } = useSession();
+  const isAway = useMemo(
+    () =>
+      computed(() => {
+        void heartbeat.value;
+        const media = store.media.value;
+        const goneMs = media?.publishing === false ? store.serverNow() - (media.since_ms ?? 0) : Infinity;
+        return goneMs < HOST_AWAY_MS && store.room.value?.status === "live";
+      }),
+    [store],
+  );
+  if (!isAway.value) return null;
+  return (
+    <div class="banner" role="status" data-testid="host-away">
+      <ClockIcon size={20} />
+      <p>{w("banner_away")}</p>
+    </div>
   );
 }
 

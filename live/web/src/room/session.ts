@@ -32,6 +32,7 @@ export type SideTab = "chat" | "orders" | "fairness";
 const LIKE_FLUSH_MS = 400;
 const MAX_LIKES = 50;
 const LATE_ANSWER_MS = 2_000;
+const RUN_WITHIN_MS = 3_000;
 
 export class RoomSession {
   readonly store = new RoomStore();
@@ -53,6 +54,8 @@ export class RoomSession {
 
   readonly pinned = computed<Product | null>(() => this.product(this.store.pin.value.product_id));
   private readonly startedAtMs = Date.now();
+  private runVersion = Number.POSITIVE_INFINITY;
+  private runTimer: ReturnType<typeof setTimeout> | undefined;
   private likeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly roomId: string) {
@@ -62,6 +65,7 @@ export class RoomSession {
       listener: this.store,
       clock: this.store.clock,
     });
+    effect(() => this.followRun(this.store.run.value));
     this.things = new MyThings(roomId, this.connection, this.store);
     wakeWithPage(this.connection);
     this.speakOfMyThings();
@@ -77,6 +81,7 @@ export class RoomSession {
         api.get<Me>("/api/me"),
       ]);
       this.products.value = page.products;
+      this.runVersion = page.run_version;
       this.store.seed(page);
       if (me.viewer || me.user) this.enter();
       else this.phase.value = "sign_in";
@@ -100,6 +105,27 @@ export class RoomSession {
     const answer = await api.post<TicketAnswer>(`/api/rooms/${encodeURIComponent(this.roomId)}/tickets`, {}, { retries: 0 });
     this.viewer.value = answer.viewer;
     return answer;
+  }
+
+  /** The host changed the list of products: read it again, each page at a moment of its own. */
+  private followRun(told: number | null): void {
+    if (told === null || told <= this.runVersion || this.runTimer !== undefined) return;
+    this.runTimer = setTimeout(() => {
+      this.runTimer = undefined;
+      void this.readRun();
+    }, Math.random() * RUN_WITHIN_MS);
+  }
+
+  private async readRun(): Promise<void> {
+    try {
+      const page = await api.get<RoomPage>(`/api/rooms/${encodeURIComponent(this.roomId)}`);
+      this.products.value = page.products;
+      this.runVersion = page.run_version;
+      this.followRun(this.store.run.peek());
+    } catch (error) {
+      // The bag then stays as it was; the next change asks again.
+      if (!(error instanceof Problem)) throw error;
+    }
   }
 
   // --- looking things up --------------------------------------------------------------------------------------

@@ -127,3 +127,15 @@ export const SettingsIcon = icon(
     <circle cx="8.8" cy="17" r="2.2" />
   </>,
 );
+export const GripIcon = icon(
+  <>
+    <circle cx="9" cy="6" r="1.6" />
+    <circle cx="15" cy="6" r="1.6" />
+    <circle cx="9" cy="12" r="1.6" />
+    <circle cx="15" cy="12" r="1.6" />
+    <circle cx="9" cy="18" r="1.6" />
+    <circle cx="15" cy="18" r="1.6" />
+  </>,
+  true,
+);
+export const ReplyIcon = icon(<path d="M9.5 5.5 4 11l5.5 5.5M4.5 11H14c3.6 0 6 2.2 6 6.5" />);

@@ -54,6 +54,7 @@ describe("values", () => {
       pinned_product_id: "pr_1",
       sales: [],
       role: null,
+      run_version: 1,
     });
     expect(store.pin.value.product_id).toBe("pr_2");
     expect(store.room.value?.host_name).toBe("Ana");

@@ -48,6 +48,12 @@ export interface MediaValue {
   hls: string | null;
 }
 
+/** Who holds the sale desk: an account's id, whose name the API tells staff. */
+export interface DeskValue {
+  holder_id: string | null;
+  since_ms: number | null;
+}
+
 export type SaleState =
   | "draft"
   | "ready"
@@ -282,6 +288,7 @@ export interface RoomPage {
   pinned_product_id: string | null;
   sales: Sale[];
   role: Role | null;
+  run_version: number;
 }
 
 export interface ViewerIdentity {

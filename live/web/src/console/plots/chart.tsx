@@ -169,6 +169,7 @@ function drawMarks(plot: uPlot, spec: PlotSpec, paint: Paints): void {
   let freeFrom = Number.NEGATIVE_INFINITY;
   ctx.save();
   ctx.font = paint.font.replace("11px", `${Math.round(10.5 * scale)}px`);
+  ctx.textAlign = "left";
   ctx.textBaseline = "bottom";
   for (const mark of [...spec.marks].sort((a, b) => a.x - b.x)) {
     if (mark.x < spec.x.from || mark.x > spec.x.to) continue;
