@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -164,16 +164,24 @@ class Cluster:
             if self.number_of(f"{{room:{room_id}}}") == number:
                 return room_id
 
-    def move_slot(self, key: str, to: int) -> None:
-        """Bring a key's slot with all that is in it to another primary, as `redis-cli --cluster reshard` does."""
+    def begin_to_move_slot(self, key: str, to: int) -> Callable[[], None]:
+        """From now on the slot of a key is on its way to another primary; `finish()` brings everything that is in it there."""
         slot, source, target = key_slot(key.encode()), self.nodes[self.number_of(key)], self.nodes[to]
         ids = [self.ask(node, "CLUSTER MYID").decode() for node in (source, target)]
         self.ask(target, "CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
         self.ask(source, "CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
-        while keys := self.ask(source, "CLUSTER GETKEYSINSLOT", slot, 100):
-            self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-        for node in (target, source, *self.nodes[: self.primaries]):
-            self.ask(node, "CLUSTER SETSLOT", slot, "NODE", ids[1])
+
+        def finish() -> None:
+            while keys := self.ask(source, "CLUSTER GETKEYSINSLOT", slot, 100):
+                self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            for node in (target, source, *self.nodes[: self.primaries]):
+                self.ask(node, "CLUSTER SETSLOT", slot, "NODE", ids[1])
+
+        return finish
+
+    def move_slot(self, key: str, to: int) -> None:
+        """All of it, as `redis-cli --cluster reshard` does."""
+        self.begin_to_move_slot(key, to)()
 
 
 @contextmanager

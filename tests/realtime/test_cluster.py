@@ -375,6 +375,29 @@ async def test_a_slot_moves_and_its_room_moves_with_it(
         )
 
 
+async def test_a_slot_on_its_way_refuses_what_it_cannot_do_whole_and_says_nothing_twice(
+    own_cluster: Cluster,
+) -> None:
+    room = own_cluster.room_on(0)
+    async with running_hub(own_cluster.url, SETTINGS) as hub, watching(hub.url, room) as viewer:
+        await hub.broker.publish(room, events=[comment("before")])
+        finish = own_cluster.begin_to_move_slot(channel_of(room), 1)
+        # Some of its keys are still here, the one that the call would make is for the new node.
+        with pytest.raises(BrokerUnavailable):
+            await hub.broker.publish(room, events=[comment("on the way")], once="k")
+        assert (
+            await hub.broker.is_banned(room, "gu_a") is False
+        )  # a key that is nowhere: asked for at the new node
+        assert await hub.broker.comment_count(room) == 1  # and one that is still here
+        await asyncio.to_thread(finish)
+        await say(hub.broker, room, "after")
+        await hub.broker.publish(room, events=[comment("on the way")], once="k")
+        await hub.broker.publish(room, events=[comment("on the way")], once="k")
+        await wait_until(lambda: viewer.texts == ["before", "after", "on the way"])
+        assert (viewer.client.jumps, viewer.client.close_codes) == (0, [])
+        assert offsets_are_whole(viewer)
+
+
 def is_sharded(hub: RunningHub) -> bool:
     return isinstance(hub.broker.redis, ClusterClient) and hub.broker.redis.is_sharded
 
