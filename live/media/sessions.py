@@ -317,7 +317,7 @@ class Sessions:
             stream.ask_if_due()
             if stream.is_publishing:
                 self._last_on_air_s[room_id] = now_s
-            elif stream.source is None and not stream.viewers and not self.is_on_air(room_id):
+            elif stream.source is None and not stream.is_wanted and not self.is_on_air(room_id):
                 del self.streams[room_id]
                 self._last_on_air_s.pop(room_id, None)
 
