@@ -73,7 +73,7 @@ class Announcer:
                 "publishing": publishing,
                 "since_ms": now_ms,
                 "whep": f"/whep/{room_id}",
-                "hls": f"/hls/{room_id}/live.m3u8",
+                "hls": f"/hls/{room_id}/index.m3u8",
             }
             said = self._said[room_id] = _Said(now_ms, data, -RENEW_S)
         elif now_s - said.at_s < RENEW_S:

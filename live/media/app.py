@@ -20,14 +20,14 @@ from starlette.routing import Route
 
 from commerce.clock import wall_clock_ms
 from live import problems
-from live.media import tokens
+from live.media import ice, tokens
 from live.media.announcer import Announcer
 from live.media.feed import Feeds
 from live.media.hls import HlsRooms
 from live.media.hls_routes import hls_routes
 from live.media.metrics import MediaMetrics
 from live.media.offers import MAX_SDP_BYTES, read_fragment, read_offer
-from live.media.sessions import Session, Sessions
+from live.media.sessions import Bounds, Session, Sessions
 from live.media.tokens import Audience, MediaToken
 from live.problems import HttpProblem
 from live.settings import Settings
@@ -58,7 +58,9 @@ def create_media_app(
     clock_ms: Callable[[], int] = wall_clock_ms,
 ) -> Starlette:
     """The app. Its lifespan ticks the sessions and ends them; `announcer` tells rooms what is on air, None tells nobody."""
-    carried = sessions if sessions is not None else Sessions(time.monotonic)
+    carried = (
+        sessions if sessions is not None else Sessions(time.monotonic, Bounds(viewers=settings.media_viewers))
+    )
     feeds = Feeds(carried.stream, time.monotonic, clock_ms)
     hls = HlsRooms(feeds, time.monotonic, clock_ms)
 
@@ -91,6 +93,7 @@ def create_media_app(
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error},
     )
+    app.state.settings = settings
     app.state.key = settings.key("media")
     app.state.sessions = carried
     app.state.feeds = feeds
@@ -147,7 +150,7 @@ async def _open(request: Request) -> Response:
     sessions: Sessions = request.app.state.sessions
     begin = sessions.publish if audience == "whip" else sessions.play
     session = await begin(token, signed, offer)
-    return Response(
+    response = Response(
         session.answer,
         201,
         media_type=SDP,
@@ -157,6 +160,10 @@ async def _open(request: Request) -> Response:
             "Accept-Patch": FRAGMENT,
         },
     )
+    state = request.app.state
+    for server in ice.servers(state.settings, state.clock_ms()):
+        response.headers.append("Link", server.link)
+    return response
 
 
 async def _trickle(request: Request) -> Response:

@@ -29,6 +29,7 @@ SEGMENTS_KEPT: Final = 11
 """Longer than listed, for whoever has read the playlist a moment ago."""
 SEGMENTS_WITH_PARTS: Final = 3
 MAX_WINDOW_BYTES: Final = 64 << 20
+LEAST_BANDWIDTH: Final = 100_000
 IDLE_S: Final = 30.0
 BLOCK_S: Final = 6.0
 START_S: Final = 8.0
@@ -74,7 +75,8 @@ class HlsRoom:
         # Names are never used twice, so that a cache may keep each for good; numbers only grow, also over a restart of this process.
         self.run = secrets.token_hex(4)
         self._next_number = now_ms // 1000
-        self._breaks_before = now_ms // 1000
+        # Another number after a restart, so that players begin their clocks anew; small, because hls.js walks through all up to it.
+        self._breaks_before = now_ms // 1000 % 1000
         self._segments: deque[_Segment] = deque()
         self._news = asyncio.Event()
 
@@ -135,6 +137,18 @@ class HlsRoom:
         number, part = self._next_part()
         lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{self.run}-{number}.{part}.mp4"')
         return "\n".join(lines) + "\n"
+
+    def index(self, playlist: str) -> str | None:
+        """A multivariant playlist with one way of watching, named `playlist`; None before there is anything to play."""
+        if not self._segments:
+            return None
+        init = self._segments[-1].init
+        codecs = ([init.video.codecs] if init.video is not None else []) + ["mp4a.40.2"] * init.has_sound
+        sizes = [s.size * 8 / s.duration_s for s in self._segments if s.duration_s > 0]
+        stream = f'BANDWIDTH={max(int(max(sizes, default=0)), LEAST_BANDWIDTH)},CODECS="{",".join(codecs)}"'
+        if init.video is not None:
+            stream += f",RESOLUTION={init.video.width}x{init.video.height}"
+        return f"#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-STREAM-INF:{stream}\n{playlist}\n"
 
     def _part_lines(self, segment: _Segment) -> list[str]:
         return [

@@ -1,7 +1,8 @@
-"""HLS over HTTP: `/hls/ROOM/live.m3u8` and the files it names. For anybody, as any web cache must be able to carry it.
+"""HLS over HTTP: `/hls/ROOM/index.m3u8`, the playlist `live.m3u8` that it names, and the files that one names. For anybody, because any web
+cache must be able to carry it.
 
-What a name stands for never changes, so caches may keep it; only the playlist is short-lived. A blocking playlist (`_HLS_msn`, `_HLS_part`)
-has its own address for each state, and a cache that joins equal requests sends one of them here.
+What a name stands for never changes, so caches may keep it; only the playlists are short-lived. A blocking playlist (`_HLS_msn`,
+`_HLS_part`) has its own address for each state, and a cache that joins equal requests sends one of them here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from live.media.hls import START_S, TARGET_S, HlsRoom, HlsRooms, NotYet
 from live.media.sessions import Sessions
 from live.problems import HttpProblem
 
+INDEX: Final = "index.m3u8"
 PLAYLIST: Final = "live.m3u8"
 PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
 _NAME: Final = re.compile(
@@ -54,6 +56,8 @@ async def _file(request: Request) -> Response:
 
 async def _answer(request: Request) -> Response:
     room_id, name = request.path_params["room_id"], request.path_params["name"]
+    if name == INDEX:
+        return await _index(request, room_id)
     if name == PLAYLIST:
         return await _playlist(request, room_id)
     found = _NAME.fullmatch(name)
@@ -79,7 +83,7 @@ async def _content(window: HlsRoom, name: re.Match[str]) -> bytes | None:
     return window.part(number, part)
 
 
-async def _playlist(request: Request, room_id: str) -> Response:
+def _window(request: Request, room_id: str) -> HlsRoom:
     sessions: Sessions = request.app.state.sessions
     if not sessions.is_on_air(room_id):
         raise HttpProblem(
@@ -88,7 +92,23 @@ async def _playlist(request: Request, room_id: str) -> Response:
     if sessions.stream(room_id).tracks["video"].codec == "VP8":
         raise HttpProblem(409, "codec_not_for_hls", "The publisher sends VP8, which HLS can't carry.")
     hls: HlsRooms = request.app.state.hls
-    window = hls.open(room_id)
+    return hls.open(room_id)
+
+
+async def _index(request: Request, room_id: str) -> Response:
+    window = _window(request, room_id)
+    await window.wait_for(lambda: window.index(PLAYLIST) is not None, START_S)
+    return _text(window.index(PLAYLIST), _PLAIN)
+
+
+def _text(text: str | None, cache_control: str) -> Response:
+    if text is None:
+        raise HttpProblem(503, "not_ready", "There is no picture yet.", headers={"Retry-After": "1"})
+    return Response(text, media_type=PLAYLIST_TYPE, headers={"Cache-Control": cache_control})
+
+
+async def _playlist(request: Request, room_id: str) -> Response:
+    window = _window(request, room_id)
     number, part = _asked(request, "_HLS_msn"), _asked(request, "_HLS_part")
     if number is None:
         if part is not None:
@@ -100,10 +120,7 @@ async def _playlist(request: Request, room_id: str) -> Response:
             text = await window.playlist_at(number, part)
         except NotYet:
             raise HttpProblem(400, "too_far_ahead", "That is too far in the future.") from None
-    if text is None:
-        raise HttpProblem(503, "not_ready", "There is no picture yet.", headers={"Retry-After": "1"})
-    headers = {"Cache-Control": _PLAIN if number is None else _BLOCKING}
-    return Response(text, media_type=PLAYLIST_TYPE, headers=headers)
+    return _text(text, _PLAIN if number is None else _BLOCKING)
 
 
 def _asked(request: Request, name: str) -> int | None:

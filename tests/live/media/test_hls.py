@@ -83,6 +83,18 @@ async def test_a_playlist_leads_to_segments_that_play_and_may_be_kept_for_ever(
         assert (head.status_code, head.content) == (200, b"")
 
 
+async def test_an_index_says_what_a_player_must_be_able_to_play(
+    server: MediaServer, http: httpx.AsyncClient
+) -> None:
+    async with publisher(server, codec="H264"):
+        await wait_until(lambda: server.sessions.is_on_air("rm_1"))
+        answer = await http.get("/hls/rm_1/index.m3u8")
+    assert answer.headers["cache-control"] == "public, max-age=1"
+    assert re.search(
+        r'CODECS="avc1\.42[0-9a-f]{4},mp4a\.40\.2",RESOLUTION=160x120\nlive\.m3u8\n', answer.text
+    )
+
+
 async def test_parts_together_are_the_segment(server: MediaServer, http: httpx.AsyncClient) -> None:
     async with publisher(server, codec="H264"):
         await wait_until(lambda: server.sessions.is_on_air("rm_1"))
