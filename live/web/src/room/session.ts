@@ -12,7 +12,7 @@ import { language, localised } from "../shared/words";
 import { type BuyState, buyState } from "./buy-state";
 import { MyThings } from "./my-things";
 import { explainError, explainRefusal } from "./reasons";
-import type { VideoState } from "./video";
+import type { VideoDelay, VideoState } from "./video";
 import { w } from "./words";
 
 export type Phase = "loading" | "missing" | "failed" | "sign_in" | "in";
@@ -52,6 +52,8 @@ export class RoomSession {
   readonly likesPending = signal(0);
   /** What the picture does; null while no camera has been on. */
   readonly video = signal<VideoState | null>(null);
+  /** How it comes and how late it is; null while nothing plays. */
+  readonly videoDelay = signal<VideoDelay | null>(null);
   readonly isLive = computed(() => this.store.connection.value.state === "live");
 
   readonly pinned = computed<Product | null>(() => this.product(this.store.pin.value.product_id));
