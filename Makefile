@@ -52,7 +52,7 @@ bench-sale: $(VENV)/.dev ## hold decisions and durable checkouts, beside plain w
 chaos: $(VENV)/.dev ## kill, freeze and empty everything under shopping load (CHAOS_ARGS='--seconds 60 --seed 7')
 	@$(BIN)/python -m loadtests.chaos $(CHAOS_ARGS)
 
-bench-video: $(VENV)/.dev ## what a video viewer costs: forwarding beside decode-and-encode
+bench-video: $(VENV)/.dev ## what a video viewer costs: forwarding beside decode-and-encode, join, delay from glass to glass (BENCH_ARGS=--viewers=80)
 	@$(BIN)/python -m loadtests.bench_video $(BENCH_ARGS)
 
 screenshots: $(VENV)/.dev browser test-web ## both pages, phone and desktop, English and Chinese, into screenshots/
