@@ -1,163 +1,201 @@
-"""What one viewer of live video costs: forwarding encoded packets against decoding and encoding for each, in one run on one core.
+"""What one viewer of live video costs: packets forwarded by a real media process, beside decoding and encoding for each, in one run.
 
-    python -m loadtests.bench_video [--seconds 4] [--viewers 50]
+    python -m loadtests.bench_video [--viewers 40] [--seconds 6] [--no-browser]
 
-The picture is 720x1280 at 30 a second, H264 by aiortc's own encoder; the bit rate it came to is printed. Forwarding is what the media
-process does for a picture's packets: `Outlet`, SRTP and a real UDP send over loopback. The relay beside it is what aiortc does when a
-track is relayed: decode and encode per viewer, packetise; its SRTP and sends are left out, to its favour.
+The picture is 720x1280 at 30 a second in H264, about 2 Mbit/s, with Opus sound. `flashroom media` runs as an operator runs it; a publisher
+and viewers are real WebRTC peers in processes of their own (video_peers): ICE, DTLS, SRTP, consent checks, receiver reports, sound. The
+media process' own CPU time (user and system, from /proc) with all viewers there, less that with the publisher alone, is their cost; one
+core divided by a viewer's share is `viewers_per_core`, so a number that is computed and not a crowd that was there. Relaying is what one
+viewer costs where a track is relayed the plain way of aiortc: decode, encode, packetise; its SRTP and sends are left out, to its favour.
 
-This measures the forwarding path, not a whole process: sound, RTCP, ICE checks and the network card are not in it, and viewers per core
-is one core divided by the share of one viewer, not a number of viewers that were there. CPU time (user and system) is counted, not the
-clock. The last line is a JSON object.
+Join is from the offer to the first packet of a key frame in the aiortc viewers, who come eight at a time, and to the first presented frame
+in Chromium. The delay from glass to glass is read from a burnt-in clock in Chromium (glass.py). The last line is a JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-import random
-import socket
+import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from fractions import Fraction
-from types import SimpleNamespace
+from pathlib import Path
+from typing import Any, Final, Self
 
 import av
 from aiortc.codecs import h264
-from aiortc.jitterbuffer import JitterFrame
-from pylibsrtp import Policy, Session
 
-from live.media.aiortc_internals import Transmitter
-from live.media.outlets import Outlet
-from live.media.streams import RoomStream
+from live.media import tokens
+from live.settings import Settings
+from loadtests import glass, video_peers
+from loadtests.bench_tools import cpu_s, free_port, resident_bytes, running_redis, wait_for_port
 
-WIDTH, HEIGHT, PICTURES_PER_S = 720, 1280, 30
-
-
-class Nobody:
-    """A source that has no key frames to give: the recording begins with one."""
-
-    subject = "bench"
-
-    def ask_for_key_frame(self) -> None:
-        return
+ROOM, GLASS_ROOM = "rm_bench", "rm_glass"
+RECORDING_S: Final = 2
+SETTLE_S: Final = 1.0
+START_TIMEOUT_S: Final = 60.0
 
 
-def moving_pictures(count: int) -> list[av.VideoFrame]:
-    """Blocks that move over a noisy ground: neither a still nor noise."""
-    rng = random.Random(1)
-    noise = bytes(value // 4 + 80 for value in rng.randbytes(WIDTH * 256))
-    frames = []
-    for number in range(count):
-        frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
-        plane = frame.planes[0]
-        luma = bytearray(b"\x50" * plane.buffer_size)
-        at = (number * 8 % (HEIGHT - 256)) * plane.line_size
-        turn = rng.randrange(len(noise))  # another noise in each picture, so that there is something to send
-        luma[at : at + len(noise)] = noise[turn:] + noise[:turn]
-        plane.update(bytes(luma))
-        for chroma in frame.planes[1:]:
-            chroma.update(b"\x80" * chroma.buffer_size)
-        frame.pts, frame.time_base = number * 3000, Fraction(1, 90_000)
-        frames.append(frame)
-    return frames
+class Media:
+    """A `flashroom media` with a folder of its own."""
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        self.port = free_port()
+        self.environment = {
+            **os.environ,
+            "FLASHROOM_ENV": "development",
+            "FLASHROOM_DATA_DIR": str(folder),
+            "FLASHROOM_REDIS_URL": redis_url,
+            "FLASHROOM_MEDIA_PORT": str(self.port),
+        }
+        self._key = Settings.read(self.environment).key("media")
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.pid = 0
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Self]:
+        command = [sys.executable, "-m", "live.cli", "media"]
+        process = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
+        self.pid = process.pid
+        try:
+            wait_for_port(self.port, START_TIMEOUT_S)
+            yield self
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    def publishing(self, room_id: str) -> tuple[str, str]:
+        """Address and token to publish."""
+        now_ms = int(time.time() * 1000)
+        return f"{self.url}/whip/{room_id}", tokens.publish_token(self._key, room_id, "us_bench", now_ms)
+
+    def playing(self, room_id: str, viewer: str) -> tuple[str, str]:
+        """Address and token to watch."""
+        now_ms = int(time.time() * 1000)
+        return f"{self.url}/whep/{room_id}", tokens.play_token(self._key, room_id, viewer, now_ms)
 
 
-def encoded(seconds: int) -> list[list[bytes]]:
-    """RTP payloads of each picture."""
-    encoder = h264.H264Encoder()
-    pictures = moving_pictures(PICTURES_PER_S)
-    recording = []
-    for number in range(seconds * PICTURES_PER_S):
-        frame = pictures[number % len(pictures)]
-        frame.pts = number * 3000
-        recording.append(encoder.encode(frame, force_keyframe=number == 0)[0])
-    return recording
+class Peers:
+    """A process of video_peers."""
 
-
-def transmitter(sink: tuple[str, int]) -> Transmitter:
-    """The real one, on a real socket, with keys of its own."""
-    policy = Policy(
-        key=os.urandom(30),
-        ssrc_type=Policy.SSRC_ANY_OUTBOUND,
-        srtp_profile=Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
-    )
-    local = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    local.bind(("127.0.0.1", 0))
-    transport = SimpleNamespace(get_extra_info=lambda _: local)
-    pair = SimpleNamespace(protocol=SimpleNamespace(transport=transport), remote_addr=sink)
-    ice = SimpleNamespace(_connection=SimpleNamespace(_nominated={1: pair}))
-    return Transmitter(SimpleNamespace(_tx_srtp=Session(policy), transport=ice))
-
-
-def forwarding_cpu_s(recording: list[list[bytes]], viewers: int) -> tuple[float, int]:
-    """CPU seconds for the whole recording to all viewers, and packets sent."""
-    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sink.bind(("127.0.0.1", 0))
-    sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # what nobody reads is dropped by the kernel
-    stream = RoomStream("rm_bench", time.monotonic)
-    source = Nobody()
-    stream.attach(source)
-    outlets = []
-    for number in range(viewers):
-        outlet = Outlet(
-            "video",
-            transmitter(sink.getsockname()),
-            ssrc=number + 1,
-            repeat_ssrc=number + 100_000,
-            payload_types={"H264": 102},
-            repeat_types={"H264": 103},
-            first_sequence=0,
+    def __init__(self, *arguments: str, lines: list[str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "loadtests.video_peers", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        outlets.append(outlet)
-        stream.add(outlet)
-    sequence = 0
-    began_s = time.process_time()
-    for number, payloads in enumerate(recording):
-        for position, payload in enumerate(payloads):
-            marker = position == len(payloads) - 1
-            stream.receive(source, "video", "H264", sequence & 0xFFFF, number * 3000, marker, payload)
-            sequence += 1
-    spent_s = time.process_time() - began_s
-    sent = sum(outlet.packets for outlet in outlets)
-    assert sent == sequence * viewers, f"{sequence * viewers - sent} packets were not sent"
-    return spent_s, sent
+        if lines is not None:
+            self._write("\n".join(lines) + "\n\n")
+        self.ready = self._read()
+
+    def _write(self, text: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(text)
+        self._process.stdin.flush()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the peers ended with {self._process.wait()}")
+        return dict(json.loads(line))
+
+    def end(self, *, counted: bool) -> dict[str, Any]:
+        self._write("end\n")
+        said = self._read() if counted else {}
+        self._process.wait(30)
+        return said
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
-def relaying_cpu_s(recording: list[list[bytes]]) -> float:
-    """CPU seconds for one viewer who gets the recording decoded and encoded again."""
-    decoder, encoder = h264.H264Decoder(), h264.H264Encoder()
+def share_of_a_core(pid: int, seconds: float) -> float:
+    """CPU time a process uses in each second."""
+    time.sleep(SETTLE_S)
+    began_s, used_s = time.monotonic(), cpu_s(pid)
+    time.sleep(seconds)
+    return (cpu_s(pid) - used_s) / (time.monotonic() - began_s)
+
+
+def forwarding(media: Media, viewers: int, seconds: float) -> dict[str, Any]:
+    """What viewers cost the media process, with one in ten (two at least) counting what comes."""
+    with contextlib.ExitStack() as stack:
+        publisher = Peers("publish", *media.publishing(ROOM), str(RECORDING_S))
+        stack.callback(publisher.kill)
+        alone_share, alone_bytes = share_of_a_core(media.pid, seconds / 2), resident_bytes(media.pid)
+        listeners = max(2, viewers // 10)
+        signed = [media.playing(ROOM, f"gu_{number}")[1] for number in range(viewers)]
+        crowd = Peers("watch", f"{media.url}/whep/{ROOM}", str(listeners), lines=signed)
+        stack.callback(crowd.kill)
+        share, used_bytes = share_of_a_core(media.pid, seconds), resident_bytes(media.pid)
+        counted = crowd.end(counted=True)
+    per_viewer = max(share - alone_share, 1e-6) / viewers
+    expected = counted["received"] + counted["missing"]
+    packets_per_s = expected / listeners / counted["seconds"]
+    return {
+        "kbit_per_s": publisher.ready["kbit_per_s"],
+        "packets_per_s": round(packets_per_s),
+        "viewers": viewers,
+        "viewers_connected": counted["connected"],
+        "lost_share": round(counted["missing"] / max(1, expected), 5),
+        "publisher_alone_core_share": round(alone_share, 4),
+        "core_share_per_viewer": round(per_viewer, 6),
+        "us_per_packet": round(per_viewer / packets_per_s * 1e6, 2),
+        "viewers_per_core": round((1 - alone_share) / per_viewer),
+        "kib_per_viewer": round((used_bytes - alone_bytes) / viewers / 1024),
+        "join_to_key_frame_ms_p50": round(statistics.median(crowd.ready["join_s"]) * 1000),
+    }
+
+
+def relaying_share(seconds: int) -> float:
+    """CPU time per second of video for one viewer who gets the recording decoded, encoded again and packetised."""
+    pictures = video_peers.encoded(seconds)
+    decoder = av.CodecContext.create("h264", "r")
+    encoder = h264.H264Encoder()
     began_s = time.process_time()
-    for number, payloads in enumerate(recording):
-        data = b"".join(h264.h264_depayload(payload) for payload in payloads)
-        for frame in decoder.decode(JitterFrame(data, number * 3000)):
+    for number, picture in enumerate(pictures):
+        for frame in decoder.decode(av.Packet(picture)):
+            assert isinstance(frame, av.VideoFrame)
+            frame.pts, frame.time_base = number, Fraction(1, video_peers.PICTURES_PER_S)
             encoder.encode(frame)
-    return time.process_time() - began_s
+    return (time.process_time() - began_s) / seconds
+
+
+def measure(viewers: int, seconds: float, *, with_browser: bool) -> dict[str, Any]:
+    """Everything, in the order of the table."""
+    with tempfile.TemporaryDirectory() as folder, running_redis() as redis_url:
+        with Media(Path(folder), redis_url).running() as media:
+            result: dict[str, Any] = {"bench": "video", **forwarding(media, viewers, seconds)}
+            relayed = relaying_share(RECORDING_S)
+            result["viewers_per_core_decode_encode"] = round(1 / relayed, 2)
+            result["ratio"] = round(relayed / result["core_share_per_viewer"], 1)
+            if with_browser and glass.executable():
+                whep = [media.playing(GLASS_ROOM, f"gu_glass_{number}") for number in range(glass.JOINS)]
+                result |= glass.glass_to_glass(
+                    f"{media.url}/healthz", media.publishing(GLASS_ROOM), whep, frames=120
+                )
+    return result
 
 
 def main() -> None:
     """Print the table, and the JSON object as last line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--viewers", type=int, default=50)
+    parser.add_argument("--viewers", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--no-browser", action="store_true")
     arguments = parser.parse_args()
-    recording = encoded(arguments.seconds)
-    octets = sum(len(payload) for payloads in recording for payload in payloads)
-    forwarding_s, sent = forwarding_cpu_s(recording, arguments.viewers)
-    relaying_s = relaying_cpu_s(recording)
-    forwarded_share = forwarding_s / arguments.viewers / arguments.seconds
-    relayed_share = relaying_s / arguments.seconds
-    result = {
-        "bench": "video",
-        "kbit_per_s": round(octets * 8 / arguments.seconds / 1000),
-        "packets_per_s": round(sent / arguments.viewers / arguments.seconds),
-        "forward_us_per_packet": round(forwarding_s / sent * 1e6, 2),
-        "viewers_per_core_forwarding_path": round(1 / forwarded_share),
-        "viewers_per_core_decode_encode": round(1 / relayed_share, 2),
-        "ratio": round(relayed_share / forwarded_share, 1),
-    }
+    result = measure(arguments.viewers, arguments.seconds, with_browser=not arguments.no_browser)
     for name, value in result.items():
-        print(f"{name:34} {value}")
+        print(f"{name:38} {value}")
     print(json.dumps(result))
 
 

@@ -190,6 +190,16 @@ def install_sender(transceiver: Any, sender: PacketSender) -> None:
     transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
 
 
+def nominated_socket(dtls_transport: Any) -> socket.socket:
+    """A descriptor of our own for the socket of a connected peer's path; to be closed by the caller."""
+    return _own_socket(dtls_transport.transport._connection._nominated[1])
+
+
+def _own_socket(pair: Any) -> socket.socket:
+    shared = pair.protocol.transport.get_extra_info("socket")
+    return socket.fromfd(shared.fileno(), shared.family, shared.type)
+
+
 class Transmitter:
     """Encrypts and sends at once, without a coroutine, a queue or a copy in user space; what the kernel can't take is refused."""
 
@@ -228,8 +238,7 @@ class Transmitter:
     def _follow(self, pair: Any) -> None:
         """Another path was chosen: send from its socket, through a descriptor of our own, which never waits."""
         self.close()
-        shared = pair.protocol.transport.get_extra_info("socket")
-        self._socket = socket.fromfd(shared.fileno(), shared.family, shared.type)
+        self._socket = _own_socket(pair)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         host, port = pair.remote_addr

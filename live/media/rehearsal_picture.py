@@ -92,6 +92,9 @@ class RehearsalPicture:
                 continue
 
     async def _publish(self, stop: asyncio.Event, wanted: Callable[[], Awaitable[bool]]) -> None:
+        self._stream = (
+            self._current_stream()
+        )  # another one, when the room was forgotten while Redis was asked
         self._stream.attach(self)
         self._wants_key_frame = True
         began_s = float(int(self._clock_s()))  # on a full second, so that the chime marks seconds

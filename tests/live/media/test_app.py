@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from live.media.sessions import Bounds
+from live.media.offers import Offer
+from live.media.sessions import Bounds, Session
 from tests.live.media.peers import MediaServer, Peer, new_peer, publisher
 from tests.services import wait_until
 
@@ -218,6 +219,22 @@ async def test_half_open_sessions_are_bounded_and_reaped(tmp_path: Path) -> None
             await wait_until(lambda: not server.sessions.by_id)
             assert server.sessions.reaped == 5
             assert await knock(99) == 201
+
+
+async def test_a_room_is_not_forgotten_while_its_host_s_offer_is_answered(
+    server: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine an answer takes longer than a tick; the host would publish into a stream that nobody finds."""
+    answer = Session.answer_publisher
+
+    async def slowly(session: Session, given: Offer) -> None:
+        server.sessions.tick()
+        await answer(session, given)
+
+    monkeypatch.setattr(Session, "answer_publisher", slowly)
+    async with publisher(server):
+        [session] = server.sessions.by_id.values()
+        assert server.sessions.stream("rm_1").source is session
 
 
 async def test_numbers_are_there_for_prometheus(server: MediaServer, http: httpx.AsyncClient) -> None:
