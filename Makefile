@@ -9,7 +9,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-overload bench-sale chaos bench-page bench-video browser lock clean
+.PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-overload bench-hostile bench-sale chaos bench-page bench-video browser lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-hub: $(VENV)/.dev ## what a delivered message costs, beside Nchan and othe
 
 bench-overload: $(VENV)/.dev ## what a hub leaves out as the load rises, and that stock and personal messages do not wait with it
 	@$(BIN)/python -m loadtests.bench_overload $(BENCH_ARGS)
+
+bench-hostile: $(VENV)/.dev ## what readers that stop, floods and broken frames cost everybody else, and the hub's memory
+	@$(BIN)/python -m loadtests.bench_hostile $(BENCH_ARGS)
 
 bench-sale: $(VENV)/.dev ## hold decisions and durable checkouts, beside plain ways of doing them (BENCH_ARGS='--quick')
 	@$(BIN)/python -m loadtests.bench_sale $(BENCH_ARGS)

@@ -60,10 +60,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             commands=commands(
                 desk, lambda room_id, sale_id: sale_state(broker, room_id, sale_id), times.count
             ),
-            settings=HubSettings(origins=allowed_origins(settings)),
+            settings=hub_settings(settings),
         )
         try:
             await hub.serve(settings.host, settings.hub_port)
+        except TimeoutError:
+            raise processes.CannotStart(
+                "Redis does not take the hub's subscription: is it overloaded?"
+            ) from None
         except OSError as error:
             raise processes.CannotStart(
                 f"Port {settings.hub_port} is taken ({error.strerror}): set FLASHROOM_HUB_PORT to another, "
@@ -73,6 +77,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         log.info("hub listens on %s:%d", settings.host, settings.hub_port)
         await stop.wait()
         await hub.drain(DRAIN_S)
+
+
+def hub_settings(settings: Settings) -> HubSettings:
+    """This process' bounds: the kernel spreads an address' connections evenly, so each process allows its share of them."""
+    usual = HubSettings()
+    share = -(-usual.max_connections_per_address // max(1, settings.hub_processes))
+    return HubSettings(
+        origins=allowed_origins(settings),
+        trusted_proxies=tuple(settings.trusted_proxies),
+        max_connections_per_address=max(100, share),
+    )
 
 
 async def _report(times: DecisionTimes) -> None:

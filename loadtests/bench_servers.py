@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -74,7 +75,7 @@ async def hub(port: int, redis_url: str) -> None:
             ping_interval_s=3600,
             silent_close_s=3600,
             presence_interval_s=3600,
-            max_connections_per_address=100_000,
+            max_connections_per_address=int(os.environ.get("BENCH_PER_ADDRESS", "100000")),
         ),
     )
     await server.serve("127.0.0.1", port)

@@ -7,6 +7,14 @@ from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 
 
+def is_local(address: str) -> bool:
+    """Whether it is this very machine: a load test, or a proxy that nobody told us of. Everybody would seem to come from there."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return True
+
+
 class Addresses:
     """Open connections by address."""
 

@@ -40,6 +40,8 @@ KNOWN_EVENTS_READ: Final = 8
 PRESENCE_STALE_MS: Final = 1500
 PEAK_HOLDS_MS = 2000
 COMMENTS_PER_WINDOW: Final = 5
+COMMENTS_PER_ADDRESS: Final = 100
+"""Of all viewers behind one address together, on all hub processes: a campus shares one, a crowd of made-up guests too."""
 COMMENT_WINDOW_MS: Final = 5000
 HELD_COMMENTS_MAX: Final = 500
 SOCKET_TIMEOUT_S: Final = 5.0
@@ -356,7 +358,9 @@ class Broker:
 
     # -- chat
 
-    async def may_comment(self, room_id: str, viewer_id: str, *, staff: bool, now_ms: int) -> bool:
+    async def may_comment(
+        self, room_id: str, viewer_id: str, address: str = "", *, staff: bool, now_ms: int
+    ) -> bool:
         """True to publish, False to keep for review; raises CommandError with the reason and `retry_after_ms` when refused."""
         code, wait_ms = await self._gate(
             keys=[
@@ -365,8 +369,17 @@ class Broker:
                 _key(room_id, f"slow:{viewer_id}"),
                 _key(room_id, f"rate:{viewer_id}"),
                 _key(room_id, "rules"),
+                # Without an address (a caller in our own process) the viewer's own window bounds it.
+                _key(room_id, f"rate-address:{address or viewer_id}"),
             ],
-            args=[viewer_id, now_ms, COMMENTS_PER_WINDOW, COMMENT_WINDOW_MS, "1" if staff else "0"],
+            args=[
+                viewer_id,
+                now_ms,
+                COMMENTS_PER_WINDOW,
+                COMMENT_WINDOW_MS,
+                "1" if staff else "0",
+                COMMENTS_PER_ADDRESS,
+            ],
         )
         refusal = COMMENT_REFUSALS.get(code.decode())
         if refusal is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from realtime import protocol
+from realtime.addresses import is_local
 from realtime.broker import Broker, BrokerUnavailable, now_ms
 from realtime.tickets import Viewer
 
@@ -40,7 +41,11 @@ class Chat:
             raise BrokerUnavailable
         is_staff = viewer.role in STAFF_ROLES
         passes = await self._broker.may_comment(
-            viewer.room_id, viewer.viewer_id, staff=is_staff, now_ms=comment["at_ms"]
+            viewer.room_id,
+            viewer.viewer_id,
+            "" if is_local(viewer.address) else viewer.address,
+            staff=is_staff,
+            now_ms=comment["at_ms"],
         )
         if not is_staff and (not passes or self._broker.word_filter.finds(text)):
             await self._broker.hold_comment(viewer.room_id, comment)

@@ -1,6 +1,6 @@
 -- May this viewer say something now? One answer for all hub processes.
--- KEYS: muted (hash), banned (set), slow mode marker of the viewer, rate window of the viewer, chat rules (hash)
--- ARGV: viewer id, now (ms), comments allowed per window, window (ms), exempt from rules ("1" for staff)
+-- KEYS: muted (hash), banned (set), slow mode marker of the viewer, rate window of the viewer, chat rules (hash), rate window of the address
+-- ARGV: viewer id, now (ms), comments allowed per window, window (ms), exempt from rules ("1" for staff), comments allowed per address
 -- Gives: {code, wait in ms}; code "ok" or "review" lets it through.
 if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 1 then return {'banned', 0} end
 local now = tonumber(ARGV[2])
@@ -9,6 +9,9 @@ if muted_until > now then return {'muted', muted_until - now} end
 local used = redis.call('INCR', KEYS[4])
 if used == 1 then redis.call('PEXPIRE', KEYS[4], ARGV[4]) end
 if used > tonumber(ARGV[3]) then return {'rate_limited', redis.call('PTTL', KEYS[4])} end
+local from_address = redis.call('INCR', KEYS[6])
+if from_address == 1 then redis.call('PEXPIRE', KEYS[6], ARGV[4]) end
+if from_address > tonumber(ARGV[6]) then return {'rate_limited', redis.call('PTTL', KEYS[6])} end
 if ARGV[5] == '1' then return {'ok', 0} end
 if redis.call('HGET', KEYS[5], 'off') == '1' then return {'chat_off', 0} end
 local slow = tonumber(redis.call('HGET', KEYS[5], 'slow_mode_s') or 0)

@@ -10,6 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -296,7 +297,7 @@ class Hub:
             raise CommandError("already_joined", "This connection has joined.")
         try:
             join = protocol.parse_join(command)
-            viewer = self._verify_ticket(join.ticket)
+            viewer = replace(self._verify_ticket(join.ticket), address=connection.address)
         except CommandError as error:
             self._refuse(connection, command, error)
             connection.close(CloseCode.MALFORMED, error.code)
@@ -469,6 +470,8 @@ class Hub:
             if self._hears(room.room_id):
                 await totals.send_likes(self.broker, room)
                 if with_presence:
+                    asked_s = time.perf_counter()
                     await totals.enter_presence(self.broker, room, self.hub_id)
+                    self.metrics.redis_seconds.observe(time.perf_counter() - asked_s)
         except (RedisError, CommandError) as error:
             log.warning("totals of room %s wait: %s", room.room_id, error)

@@ -59,6 +59,12 @@ class HubMetrics:
         self.tick_seconds = Histogram(
             "flashroom_hub_tick_seconds", "Writing one tick to a room.", buckets=_SECONDS, registry=registry
         )
+        self.redis_seconds = Histogram(
+            "flashroom_hub_redis_seconds",
+            "How long Redis took to answer.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.loop_lag_seconds = Histogram(
             "flashroom_hub_loop_lag_seconds", "Lateness of a timer.", buckets=_SECONDS, registry=registry
         )

@@ -28,6 +28,8 @@ class Viewer:
     room_id: str
     ghost: bool = False
     account: bool = False
+    address: str = ""
+    """Where the connection comes from; the hub fills it in, no ticket says it."""
 
 
 _HEADER: Final = jwt.encode({}, bytes(32), algorithm="HS256").split(".")[0] + "."

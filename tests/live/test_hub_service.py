@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from commerce.errors import Unavailable
-from live.hub_service import allowed_origins, commands, sale_state
+from live.hub_service import allowed_origins, commands, hub_settings, sale_state
 from live.settings import Settings
 from realtime.broker import Broker
 from realtime.protocol import CommandError
@@ -135,3 +135,11 @@ async def test_a_tap_on_a_sale_that_redis_has_rightly_forgotten_gets_a_final_rea
     answer = await handlers["hold"](VIEWER, {**GOOD, "sale_id": sale_id})
     await broker.aclose()
     assert answer == {"decision": "refused", "reason": reason}
+
+
+def test_each_hub_process_allows_its_share_of_an_addresses_connections(settings: Settings) -> None:
+    alone = hub_settings(replace(settings, hub_processes=1, trusted_proxies=("10.0.0.0/8",)))
+    many = hub_settings(replace(settings, hub_processes=8))
+    assert alone.trusted_proxies == ("10.0.0.0/8",)
+    assert many.max_connections_per_address * 8 == alone.max_connections_per_address
+    assert hub_settings(replace(settings, hub_processes=64)).max_connections_per_address == 100

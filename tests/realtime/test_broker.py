@@ -200,9 +200,11 @@ async def test_epochs_are_renewed_once_however_many_hubs_ask(broker: Broker, roo
     assert (await broker.load(room_id)).epoch == renewed
 
 
-async def refusal(broker: Broker, room_id: str, viewer_id: str = "gu_a", *, staff: bool = False) -> str:
+async def refusal(
+    broker: Broker, room_id: str, viewer_id: str = "gu_a", address: str = "", *, staff: bool = False
+) -> str:
     try:
-        passes = await broker.may_comment(room_id, viewer_id, staff=staff, now_ms=now_ms())
+        passes = await broker.may_comment(room_id, viewer_id, address, staff=staff, now_ms=now_ms())
     except CommandError as error:
         return error.code
     return "ok" if passes else "review"
@@ -211,6 +213,15 @@ async def refusal(broker: Broker, room_id: str, viewer_id: str = "gu_a", *, staf
 async def test_a_viewer_may_write_five_comments_in_five_seconds(broker: Broker, room_id: str) -> None:
     assert [await refusal(broker, room_id) for _ in range(7)] == ["ok"] * 5 + ["rate_limited"] * 2
     assert await refusal(broker, room_id, "gu_b") == "ok"
+
+
+async def test_made_up_viewers_behind_one_address_share_its_allowance(
+    broker: Broker, room_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.broker.COMMENTS_PER_ADDRESS", 12)
+    said = [await refusal(broker, room_id, f"gu_{n // 4}", "203.0.113.7") for n in range(20)]
+    assert said == ["ok"] * 12 + ["rate_limited"] * 8
+    assert await refusal(broker, room_id, "gu_other", "203.0.113.8") == "ok"
 
 
 async def test_slow_mode_lets_one_comment_through_and_spares_staff(broker: Broker, room_id: str) -> None:

@@ -9,6 +9,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+import uuid
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,7 +22,7 @@ from realtime.broker import Broker, ChatRules, now_ms
 from realtime.hub import Hub, HubSettings
 from realtime.protocol import CommandError
 from realtime.tickets import Viewer
-from tests.realtime.hubs import HANDSHAKE, running_hub, ticket, watching, wire
+from tests.realtime.hubs import HANDSHAKE, RunningHub, running_hub, ticket, watching, wire
 from tests.services import wait_until
 
 
@@ -435,3 +436,24 @@ async def test_fifty_hostile_clients_do_not_slow_a_viewer(
             await wait_until(lambda n=n: len(viewer.texts) == n + 1, 2.0)  # type: ignore[misc]
             assert time.monotonic() - started_s < 2.0
         await wait_until(lambda: len(hub.hub._rooms[room_id].members) == 1)
+
+
+async def test_comments_of_one_address_are_counted_on_all_hubs_together(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.broker.COMMENTS_PER_ADDRESS", 3)
+    room_id = f"rm_{uuid.uuid4().hex[:12]}"
+    settings = HubSettings(trusted_proxies=("127.0.0.0/8",))
+    async with running_hub(redis_url, settings) as one, running_hub(redis_url, settings) as other:
+
+        async def say(hub: RunningHub, viewer: str, address: str | None) -> str:
+            async with wire(hub.url, address=address) as opened:
+                await opened.join(ticket(room_id, viewer))
+                answer = await opened.ask(2, "comment", {"text": "hello"})
+            return "ok" if answer[2] else str(answer[3]["code"])
+
+        said = [await say((one, other)[n % 2], f"gu_{n}", "203.0.113.7") for n in range(5)]
+        assert said == ["ok"] * 3 + ["rate_limited"] * 2
+        assert await say(one, "gu_9", "203.0.113.8") == "ok"
+        # This machine's own address is no sign of one person: a proxy that nobody told us of has it too.
+        assert [await say(one, f"gu_local_{n}", None) for n in range(5)] == ["ok"] * 5
