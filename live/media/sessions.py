@@ -315,14 +315,15 @@ class Sessions:
             if self._is_dead(session, now_s):
                 self.reaped += 1
                 self._end(session)
-        # A publisher whose answer is still being made has the stream already, and must find it in its room afterwards.
         used = {session.token.room_id for session in self.by_id.values()}
         for room_id, stream in list(self.streams.items()):
             stream.tick()
             stream.ask_if_due()
+            if room_id in used and not stream.is_publishing:
+                continue  # a host whose answer is being made has this stream already, and must find it in its room afterwards
             if stream.is_publishing:
                 self._last_on_air_s[room_id] = now_s
-            elif not (stream.source or stream.viewers or room_id in used or self.is_on_air(room_id)):
+            elif stream.source is None and not stream.viewers and not self.is_on_air(room_id):
                 del self.streams[room_id]
                 self._last_on_air_s.pop(room_id, None)
 
