@@ -9,7 +9,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-overload bench-sale chaos bench-video browser lock clean
+.PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-overload bench-sale chaos bench-page bench-video browser lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ bench-sale: $(VENV)/.dev ## hold decisions and durable checkouts, beside plain w
 
 chaos: $(VENV)/.dev ## kill, freeze and empty everything under shopping load (CHAOS_ARGS='--seconds 60 --seed 7')
 	@$(BIN)/python -m loadtests.chaos $(CHAOS_ARGS)
+
+bench-page: $(VENV)/.dev browser test-web ## what the viewer's page costs a cheap phone: first load, and a busy room's frames per second
+	@$(BIN)/python -m loadtests.bench_page $(BENCH_ARGS)
 
 bench-video: $(VENV)/.dev ## what a video viewer costs: forwarding beside decode-and-encode, join, delay from glass to glass (BENCH_ARGS=--viewers=80)
 	@$(BIN)/python -m loadtests.bench_video $(BENCH_ARGS)

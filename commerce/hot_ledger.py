@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgpack
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -92,6 +92,23 @@ _SCRIPTS: Final = (
 _TEXTS: Final = ("room_id", "sale_id", "state", "state_reason", "currency", "rule", "seed")
 
 
+ONE_REDIS: Final = "default"
+
+
+@runtime_checkable
+class Shards(Protocol):
+    """What commerce must know of a Redis that is a cluster; all keys of a room are on one node."""
+
+    def shard_of(self, key: str) -> str:
+        """A name for the part of the data that the key is in; it stays when another node takes that part over."""
+
+    def node_of(self, key: str) -> str:
+        """The node that has the key now."""
+
+    async def run_id_of(self, key: str) -> str:
+        """The run id of that node. Raises RedisError."""
+
+
 class NotLoaded(Unavailable):
     """Redis doesn't have the sale, or has it in another epoch: reconciliation will load it."""
 
@@ -122,6 +139,8 @@ class HotLedger:
     def __init__(self, redis: Redis, *, clock_offset_ms: int = 0) -> None:
         self.redis = redis
         self.clock_offset_ms = clock_offset_ms
+        client: object = redis
+        self._shards = client if isinstance(client, Shards) else None
         common = _source("ledger_common")
         self._scripts = {name: redis.register_script(common + _source(name)) for name in _SCRIPTS}
 
@@ -314,8 +333,18 @@ class HotLedger:
         """Forget a sale that is over and persisted."""
         await self._call(self.redis.delete(*(_key(room_id, sale_id, name) for name in _KEYS)))
 
-    async def run_id(self) -> str:
-        """Changes whenever redis-server starts anew."""
+    def shard(self, room_id: str) -> str:
+        """The part of Redis' data that the room is in; what is forgotten is forgotten for all of it."""
+        return ONE_REDIS if self._shards is None else self._shards.shard_of(_tag(room_id))
+
+    def node(self, room_id: str) -> str:
+        """The server that has the room; when it is away, it is away for all of its rooms."""
+        return ONE_REDIS if self._shards is None else self._shards.node_of(_tag(room_id))
+
+    async def run_id(self, room_id: str) -> str:
+        """Changes whenever the room's redis-server starts anew, or another takes its place."""
+        if self._shards is not None:
+            return str(await self._call(self._shards.run_id_of(_tag(room_id))))
         info = await self._call(self.redis.info("server"))
         return str(info["run_id"])
 
@@ -341,8 +370,12 @@ def _source(name: str) -> str:
     return (Path(__file__).parent / f"{name}.lua").read_text()
 
 
+def _tag(room_id: str) -> str:
+    return f"{{room:{room_id}}}"
+
+
 def _key(room_id: str, sale_id: str, name: str) -> str:
-    return f"{{room:{room_id}}}:sale:{sale_id}:{name}"
+    return f"{_tag(room_id)}:sale:{sale_id}:{name}"
 
 
 def _pack(value: Any) -> bytes:

@@ -6,9 +6,9 @@ Every step can run twice, also in two workers at once: the epoch in SQL is raise
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -17,13 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from commerce import allocation_log, crash_points, sales
 from commerce.database import Database
 from commerce.errors import Unavailable
-from commerce.hot_ledger import HotLedger, Notice, NotLoaded, Snapshot, StockNumbers
+from commerce.hot_ledger import ONE_REDIS, HotLedger, Notice, NotLoaded, Snapshot, StockNumbers
 from commerce.sale_rules import OCCUPYING, Sale
 from commerce.schema import buyer_quota, hold, redis_incarnation, sale, stock
 
 log = logging.getLogger("flashroom.reconciliation")
 
-SHARD: Final = "default"
+T = TypeVar("T")
+
 MAX_SALES: Final = 500
 """Sales looked at in one pass; more than that are never active at once."""
 DROP_AFTER_MS: Final = 3_600_000
@@ -65,23 +66,71 @@ async def reconcile(
     database: Database, hot_ledger: HotLedger, clock_ms: Callable[[], int]
 ) -> list[Reconciled]:
     """One pass over the active sales. Raises Unavailable when Redis doesn't answer: nothing is half done, run it again."""
-    run_id = await hot_ledger.run_id()
     async with database.read() as c:
-        known_run_id = await _known_run_id(c)
-    restarted = known_run_id is not None and known_run_id != run_id
-    done = []
-    for room_id, sale_id in await active_sales(database, (*OCCUPYING, "settled")):
+        known = await _known_run_ids(c)
+    running: dict[str, str] = {}
+
+    async def restarted(room_id: str) -> bool:
+        shard = hot_ledger.shard(room_id)
+        if shard not in running:
+            running[shard] = await hot_ledger.run_id(room_id)
+        return known.get(shard, running[shard]) != running[shard]
+
+    async def work(room_id: str, sale_id: str) -> Reconciled | None:
         numbers, rebuilt = await reconcile_sale(
-            database, hot_ledger, room_id, sale_id, clock_ms, restarted=restarted
+            database, hot_ledger, room_id, sale_id, clock_ms, restarted=await restarted(room_id)
         )
-        if numbers is not None:
-            done.append(Reconciled(room_id, sale_id, numbers, rebuilt))
-    if restarted:
+        return None if numbers is None else Reconciled(room_id, sale_id, numbers, rebuilt)
+
+    async def drop(room_id: str, sale_id: str) -> None:
         # What Redis has of finished sales may be older than their end. They need nothing of it.
-        for room_id, sale_id in await _finished(database, clock_ms(), 0):
+        if await restarted(room_id):
             await hot_ledger.drop(room_id, sale_id)
-    if known_run_id != run_id:
-        await _remember_run_id(database, run_id, clock_ms())
+
+    unanswered: set[str] = set()
+    active = await active_sales(database, (*OCCUPYING, "settled"))
+    if not active and hot_ledger.shard("") == ONE_REDIS:
+        await restarted(
+            ""
+        )  # Also an idle Redis is asked: whoever sells next is told whether it has forgotten.
+    done = await _each(active, hot_ledger, work, unanswered)
+    if any(known.get(shard, run_id) != run_id for shard, run_id in running.items()):
+        await _each(await _finished(database, clock_ms(), 0), hot_ledger, drop, unanswered)
+    left_out = {hot_ledger.shard(room_id) for room_id, _ in active if hot_ledger.node(room_id) in unanswered}
+    for shard, run_id in running.items():
+        if known.get(shard) != run_id and shard not in left_out:
+            await _remember_run_id(database, shard, run_id, clock_ms())
+    return [one for one in done if one is not None]
+
+
+async def _each(
+    sales_: Sequence[tuple[str, str]],
+    hot_ledger: HotLedger,
+    work: Callable[[str, str], Awaitable[T]],
+    unanswered: set[str],
+) -> list[T]:
+    """`work(room_id, sale_id)` for each. A Redis that does not answer is asked once and gets into `unanswered`.
+
+    In a cluster the sales on other nodes do not wait for it. Raises its Unavailable when there was nothing else to do.
+    """
+    done = []
+    failure: Unavailable | None = None
+    for room_id, sale_id in sales_:
+        node = hot_ledger.node(room_id)
+        if node in unanswered:
+            continue
+        try:
+            done.append(await work(room_id, sale_id))
+        except Unavailable as error:
+            if error.code != "redis_unavailable":
+                raise
+            if node == ONE_REDIS:
+                raise
+            log.warning("%s does not answer: its sales wait", node)
+            unanswered.add(node)
+            failure = error
+    if failure is not None and not done:
+        raise failure
     return done
 
 
@@ -197,13 +246,16 @@ async def sweep(database: Database, hot_ledger: HotLedger) -> list[Swept]:
 
     Tell the notices, then call `told`: until then the next sweep gives them again.
     """
-    swept = []
-    for room_id, sale_id in await active_sales(database, (*OCCUPYING, "settled")):
+
+    async def work(room_id: str, sale_id: str) -> Swept | None:
         numbers = await hot_ledger.sweep(room_id, sale_id)
         notices, record_ids = await hot_ledger.read_notices(room_id, sale_id)
-        if notices and numbers is not None:
-            swept.append(Swept(room_id, sale_id, notices, numbers, record_ids))
-    return swept
+        return (
+            Swept(room_id, sale_id, notices, numbers, record_ids) if notices and numbers is not None else None
+        )
+
+    active = await active_sales(database, (*OCCUPYING, "settled"))
+    return [one for one in await _each(active, hot_ledger, work, set()) if one is not None]
 
 
 async def told(hot_ledger: HotLedger, swept: Swept) -> None:
@@ -213,10 +265,11 @@ async def told(hot_ledger: HotLedger, swept: Swept) -> None:
 
 async def persist_logs(database: Database, hot_ledger: HotLedger) -> int:
     """Move what the hot ledger has logged of every sale not yet published into SQL; gives the number of new lines."""
-    added = 0
-    for room_id, sale_id in await active_sales(database, (*OCCUPYING, "settled")):
-        added += await allocation_log.persist(database, hot_ledger, room_id, sale_id)
-    return added
+
+    async def work(room_id: str, sale_id: str) -> int:
+        return await allocation_log.persist(database, hot_ledger, room_id, sale_id)
+
+    return sum(await _each(await active_sales(database, (*OCCUPYING, "settled")), hot_ledger, work, set()))
 
 
 async def drop_finished(database: Database, hot_ledger: HotLedger, now_ms: int) -> int:
@@ -246,23 +299,23 @@ async def _finished(database: Database, now_ms: int, since_ms: int) -> list[tupl
         return [(row.room_id, row.sale_id) for row in await c.execute(query)]
 
 
-async def _known_run_id(c: AsyncConnection) -> str | None:
-    query = select(redis_incarnation.c.run_id).where(redis_incarnation.c.shard == SHARD)
-    return (await c.execute(query)).scalar()
+async def _known_run_ids(c: AsyncConnection) -> dict[str, str]:
+    query = select(redis_incarnation.c.shard, redis_incarnation.c.run_id)
+    return {row.shard: row.run_id for row in await c.execute(query)}
 
 
-async def _remember_run_id(database: Database, run_id: str, now_ms: int) -> None:
+async def _remember_run_id(database: Database, shard: str, run_id: str, now_ms: int) -> None:
     """Written after the rebuilds, so that a worker that dies before it makes the next one rebuild again."""
     try:
         async with database.begin() as c:
             changed = await c.execute(
                 update(redis_incarnation)
-                .where(redis_incarnation.c.shard == SHARD)
+                .where(redis_incarnation.c.shard == shard)
                 .values(run_id=run_id, seen_at_ms=now_ms)
             )
             if not changed.rowcount:
                 await c.execute(
-                    insert(redis_incarnation).values(shard=SHARD, run_id=run_id, seen_at_ms=now_ms)
+                    insert(redis_incarnation).values(shard=shard, run_id=run_id, seen_at_ms=now_ms)
                 )
     except IntegrityError:
         raise Unavailable("busy", "Another worker is noting the same restart.") from None

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.clock import wall_clock_ms
 from commerce.database import Database, create_database
-from commerce.errors import CommerceError
+from commerce.errors import CommerceError, NotFound
 from live import audit, identity, people, rooms
 from live.identity import Caller, User
 from live.schema import user
@@ -82,9 +82,9 @@ def give_role(settings: Settings, room_id: str, email: str, role: str) -> int:
     async def work(database: Database) -> None:
         async with database.begin() as c:
             await rooms.get(c, room_id)
-            user_id = await people.find(c, email)
-            before = await people.give_role(c, room_id, user_id, role)
-            await _note(c, room_id, "role_give", user_id, before, role)
+            user_id = await _account(c, email)
+            before = await people.give(c, room_id, user_id, role)
+            await _note(c, room_id, "person_role", user_id, before, role)
         print(f"{email} is {role} of {room_id}")
 
     return _run(settings, work)
@@ -95,12 +95,18 @@ def take_role(settings: Settings, room_id: str, email: str) -> int:
 
     async def work(database: Database) -> None:
         async with database.begin() as c:
-            user_id = await people.find(c, email)
-            before = await people.take_role(c, room_id, user_id)
-            await _note(c, room_id, "role_take", user_id, before, None)
+            removed = await people.remove(c, "owner", room_id, await _account(c, email))
+            await _note(c, room_id, "person_remove", removed.user_id, removed.role, None)
         print(f"{email} has no role in {room_id} any more")
 
     return _run(settings, work)
+
+
+async def _account(c: AsyncConnection, email: str) -> str:
+    user_id = await people.user_id_of(c, email)
+    if user_id is None:
+        raise NotFound("unknown_account", f"there is no account with the address {email}")
+    return user_id
 
 
 async def _note(

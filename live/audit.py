@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import upsert
@@ -63,16 +64,40 @@ async def record(
     )
 
 
+async def done_since(
+    c: AsyncConnection,
+    room_id: str,
+    actions: Collection[str],
+    since_ms: int,
+    limit: int,
+    target: str | None = None,
+) -> list[Entry]:
+    """The newest lines of these actions, on one target or any, oldest first."""
+    query = select(*_SHOWN).where(
+        audit.c.room_id == room_id, audit.c.action.in_(sorted(actions)), audit.c.at_ms >= since_ms
+    )
+    if target is not None:
+        query = query.where(audit.c.target == target)
+    rows = await c.execute(query.order_by(audit.c.audit_id.desc()).limit(limit))
+    return [Entry(**row._mapping) for row in rows][::-1]
+
+
 async def entries(
-    c: AsyncConnection, room_id: str, limit: int, cursor: str | None
+    c: AsyncConnection, room_id: str, limit: int, cursor: str | None, query: str | None = None
 ) -> tuple[list[Entry], str | None]:
-    """A room's lines, newest first, and the cursor of the next page or None. Raises Invalid `bad_cursor`."""
+    """A room's lines, newest first, and the cursor of the next page or None. Raises Invalid `bad_cursor`.
+
+    `query` is a part of an action's name, of who did it or of what it was done to.
+    """
     size = max(1, min(MAX_PAGE, limit))
-    query = select(*_SHOWN).where(audit.c.room_id == room_id)
+    statement = select(*_SHOWN).where(audit.c.room_id == room_id)
+    if query:
+        columns = (audit.c.action, audit.c.actor_name, audit.c.target)
+        statement = statement.where(or_(*(column.icontains(query, autoescape=True) for column in columns)))
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
             raise Invalid("bad_cursor", "This cursor is not one of ours.")
-        query = query.where(audit.c.audit_id < int(cursor))
-    rows = list(await c.execute(query.order_by(audit.c.audit_id.desc()).limit(size + 1)))
+        statement = statement.where(audit.c.audit_id < int(cursor))
+    rows = list(await c.execute(statement.order_by(audit.c.audit_id.desc()).limit(size + 1)))
     found = [Entry(**row._mapping) for row in rows]
     return found[:size], str(found[size - 1].audit_id) if len(found) > size else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import signal
 import sys
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from honcho.environ import parse_procfile
 
@@ -210,14 +211,20 @@ def _answers(host: str, port: int, path: str = "/readyz") -> bool:
 
 
 def _has_beaten(redis_url: str, role: str, since_ms: float) -> bool:
-    from redis import Redis
     from redis.exceptions import RedisError
 
+    from realtime.broker import connect_redis
+
+    async def read() -> Any:
+        redis = connect_redis(redis_url)
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                return await redis.get(processes.heartbeat_key(role))
+        finally:
+            await redis.aclose()
+
     try:
-        with Redis.from_url(
-            redis_url, socket_timeout=PROBE_TIMEOUT_S, socket_connect_timeout=PROBE_TIMEOUT_S
-        ) as redis:
-            raw = redis.get(processes.heartbeat_key(role))
+        raw = asyncio.run(read())
     except (RedisError, OSError):
         return False
     return isinstance(raw, bytes) and int(raw.split()[1]) >= since_ms

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from commerce import hot_ledger, invariants, migrations
+from commerce import invariants, migrations
 from commerce.clock import wall_clock_ms
 from commerce.database import Database, create_database
 from commerce.errors import CommerceError
@@ -22,6 +22,8 @@ from live import migrations as live_migrations
 from live import processes
 from live.redis_server import find_redis_server, is_ours_to_run
 from live.settings import Settings
+from realtime.broker import connect_redis
+from realtime.cluster import ClusterClient
 
 FREE_BYTES_WANTED: Final = 200 * 1024 * 1024
 
@@ -99,20 +101,25 @@ def _ports(settings: Settings) -> list[Finding]:
 
 
 async def _redis(settings: Settings) -> Finding:
-    redis = hot_ledger.connect_redis(settings.redis_url)
+    redis = connect_redis(settings.redis_url)
     try:
-        server = await redis.info("server")
-        policy = await redis.info("memory")
-        persistence = await redis.info("persistence")
+        nodes, shape = [redis], ""
+        if isinstance(redis, ClusterClient):
+            await redis.discover()
+            nodes = [redis.node(address) for address in redis.primaries]
+            shape = f" on {len(nodes)} primaries, {'sharded' if redis.is_sharded else 'plain'} pub/sub"
+        answers = [await node.info() for node in nodes]
         beat = await processes.last_beat(redis, "worker")
     finally:
         await redis.aclose()
-    if policy.get("maxmemory_policy") != "noeviction":
+    if any(answer.get("maxmemory_policy") != "noeviction" for answer in answers):
         return Finding(
             "redis", False, "maxmemory-policy must be noeviction: a key thrown away is a sale forgotten"
         )
-    said = f"{server['redis_version']}, up {server['uptime_in_seconds']} s"
-    said += ", writes to disk" if persistence.get("aof_enabled") else ", WITHOUT append-only file"
+    youngest = min(answers, key=lambda answer: int(answer["uptime_in_seconds"]))
+    said = f"{youngest['redis_version']}{shape}, up {youngest['uptime_in_seconds']} s"
+    durable = all(answer.get("aof_enabled") for answer in answers)
+    said += ", writes to disk" if durable else ", WITHOUT append-only file"
     said += f", a worker is at work (process {beat[0]})" if beat else ", no worker is at work"
     return Finding("redis", True, said)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -12,15 +13,15 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
-from commerce import hot_ledger
 from commerce.errors import CommerceError
 from commerce.hold_desk import HoldDesk
 from commerce.hot_ledger import HoldRequest, HotLedger
 from live import processes
+from live.decision_times import DecisionTimes
 from live.settings import Settings
 from live.stock_values import publish_numbers
 from realtime import protocol
-from realtime.broker import Broker, now_ms
+from realtime.broker import Broker, connect_redis, now_ms
 from realtime.hub import CommandHandler, Hub, HubSettings
 from realtime.protocol import CommandError
 from realtime.tickets import Viewer, verify_ticket
@@ -28,6 +29,7 @@ from realtime.tickets import Viewer, verify_ticket
 log = logging.getLogger("flashroom.hub")
 
 DRAIN_S: Final = 2.0
+REPORT_EVERY_S: Final = 2.0
 MAX_QUANTITY: Final = 99
 RETRY_AFTER_MS: Final = 1_000
 MAX_IDENTIFIER: Final = 64
@@ -40,7 +42,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         broker = await Broker.connect(settings.redis_url)
         stack.push_async_callback(broker.aclose)
-        redis = hot_ledger.connect_redis(settings.redis_url)
+        redis = connect_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         desk = HoldDesk(
             HotLedger(redis),
@@ -48,11 +50,16 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             lambda room_id, numbers: publish_numbers(broker, room_id, numbers),
         )
         stack.push_async_callback(desk.aclose)
+        times = DecisionTimes(redis, now_ms)
+        reporting = asyncio.create_task(_report(times), name="decision times")
+        stack.callback(reporting.cancel)
         ticket_key = settings.key("ticket")
         hub = Hub(
             broker,
             verify_ticket=lambda token: verify_ticket(ticket_key, token, now_ms()),
-            commands=commands(desk, lambda room_id, sale_id: sale_state(broker, room_id, sale_id)),
+            commands=commands(
+                desk, lambda room_id, sale_id: sale_state(broker, room_id, sale_id), times.count
+            ),
             settings=HubSettings(origins=allowed_origins(settings)),
         )
         try:
@@ -66,6 +73,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         log.info("hub listens on %s:%d", settings.host, settings.hub_port)
         await stop.wait()
         await hub.drain(DRAIN_S)
+
+
+async def _report(times: DecisionTimes) -> None:
+    """Tell Redis how long decisions took, until cancelled."""
+    while True:
+        await asyncio.sleep(REPORT_EVERY_S)
+        await times.report()
 
 
 SaleState = Callable[[str, str], Awaitable[str | None]]
@@ -88,8 +102,15 @@ async def sale_state(broker: Broker, room_id: str, sale_id: str) -> str | None:
     return "draft" if value[1] is None else str(value[1]["state"])
 
 
-def commands(desk: HoldDesk, state_of: SaleState | None = None) -> Mapping[str, CommandHandler]:
-    """The commands that commerce answers. `state_of` is asked about a sale that the hot ledger does not know."""
+def commands(
+    desk: HoldDesk,
+    state_of: SaleState | None = None,
+    took: Callable[[str, float], None] | None = None,
+) -> Mapping[str, CommandHandler]:
+    """The commands that commerce answers. `state_of` is asked about a sale that the hot ledger does not know.
+
+    `took` hears, per room, how many seconds each decision took.
+    """
 
     async def ask(viewer: Viewer, params: dict[str, Any], *, wait: bool) -> dict[str, Any]:
         request = HoldRequest(
@@ -100,10 +121,13 @@ def commands(desk: HoldDesk, state_of: SaleState | None = None) -> Mapping[str, 
             wait=wait,
         )
         sale_id = _identifier(params, "sale_id", 1)
+        began_s = time.monotonic()
         try:
             decision = await desk.hold(viewer.room_id, sale_id, request)
         except CommerceError as error:
             raise as_command_error(error) from None
+        if took is not None:
+            took(viewer.room_id, time.monotonic() - began_s)
         if decision["reason"] == "not_loaded" and state_of is not None:
             state = await state_of(viewer.room_id, sale_id)
             decision["reason"] = NO_LONGER_LOADED.get(state, "not_loaded")

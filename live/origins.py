@@ -28,6 +28,11 @@ def media_url(settings: Settings, host_header: str | None) -> str:
     return settings.public_media_url or f"http://{host_name(host_header)}:{settings.media_port}"
 
 
+def hls_url(settings: Settings, host_header: str | None) -> str:
+    """Where players find HLS, without a slash at the end: a web cache or CDN if one is set, else the media process itself."""
+    return settings.public_hls_url or media_url(settings, host_header)
+
+
 def is_foreign(settings: Settings, scheme: str, headers: Mapping[str, str]) -> bool:
     """Whether a browser says that this call comes from somebody else's page (`headers` by lower-case name).
 

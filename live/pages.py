@@ -8,12 +8,16 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from live import origins, pictures, rooms
+from commerce.clock import wall_clock_ms
+from commerce.errors import CommerceError
+from live import origins, pictures, rooms, storefront
+from live.rooms import Room
 from live.settings import Settings
+from live.shared_reads import SharedReads
 from live.wiring import Wiring
 
 DIST: Final = Path(__file__).parent / "web" / "dist"
@@ -21,9 +25,10 @@ PICTURE_MAX_AGE_S: Final = 3600
 
 
 def content_security_policy(settings: Settings, host_header: str | None) -> str:
-    """Everything from here, nothing inline, and the hub's socket and the media process as the only other peers."""
+    """Everything from here, nothing inline, and the hub's socket, the media process and the cache of its HLS as the only other peers."""
     hub = origins.hub_url(settings, host_header)
-    media = _origin(origins.media_url(settings, host_header))
+    servers = (origins.media_url(settings, host_header), origins.hls_url(settings, host_header))
+    media = " ".join(dict.fromkeys(map(_origin, servers)))
     return "; ".join(
         (
             "default-src 'none'",
@@ -69,7 +74,63 @@ async def _home(request: Request) -> Response:
 
 
 async def _room(request: Request) -> Response:
-    return _page("room.html", request)
+    """The page, with the room's preview in its head where SQL says what to show; without it the page works all the same."""
+    page = _page("room.html", request)
+    if not isinstance(page, FileResponse):
+        return page
+    try:
+        room = await _find_room(request)
+    except CommerceError:
+        return page
+    language = storefront.language_of(request.headers.get("accept-language"))
+    text = storefront.with_preview((DIST / "room.html").read_text(), room, _url(request, room), language)
+    headers = {name: page.headers[name] for name in ("Content-Security-Policy", "Cache-Control")}
+    return HTMLResponse(text, headers={**headers, "Vary": "Accept-Language"})
+
+
+async def _find_room(request: Request) -> Room:
+    """Raises NotFound, Unavailable. A crowd that follows one link is one look."""
+    wiring: Wiring = request.app.state.wiring
+    room_id = request.path_params["room_id"]
+
+    async def read() -> Room:
+        async with wiring.database.read() as c:
+            return await rooms.get(c, room_id)
+
+    shared: SharedReads[Room] = request.app.state.previews
+    return await shared.get(room_id, read)
+
+
+def _url(request: Request, room: Room) -> str:
+    settings: Settings = request.app.state.wiring.settings
+    own = settings.public_web_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return storefront.room_url(own, room.room_id)
+
+
+async def _calendar(request: Request) -> Response:
+    room = await _shown_room(request)
+    if room.starts_at_ms is None:
+        raise HTTPException(404)
+    language = storefront.language_of(request.headers.get("accept-language"))
+    text = storefront.calendar(room, _url(request, room), language, wall_clock_ms())
+    named = {"Content-Disposition": 'attachment; filename="show.ics"', "Cache-Control": "no-cache"}
+    return Response(text, media_type="text/calendar; charset=utf-8", headers=named)
+
+
+async def _qr_code(request: Request) -> Response:
+    room = await _shown_room(request)
+    headers = {
+        "Cache-Control": f"public, max-age={PICTURE_MAX_AGE_S}",
+        "Content-Security-Policy": "default-src 'none'",
+    }
+    return Response(storefront.qr_code(_url(request, room)), media_type="image/svg+xml", headers=headers)
+
+
+async def _shown_room(request: Request) -> Room:
+    try:
+        return await _find_room(request)
+    except CommerceError:
+        raise HTTPException(404) from None
 
 
 async def _console(request: Request) -> Response:
@@ -102,6 +163,8 @@ class _Assets(StaticFiles):
 ROUTES: Final[tuple[BaseRoute, ...]] = (
     Route("/", _home),
     Route("/r/{room_id}", _room),
+    Route("/r/{room_id}/show.ics", _calendar),
+    Route("/r/{room_id}/qr.svg", _qr_code),
     Route("/console", _console),
     Route("/pictures/{name}.svg", _picture),
     # The room's first load is 145 KB of script, 48 KB compressed; a browser keeps it for good, so compressing each time is cheap enough.

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from realtime.redis_urls import seeds_of
+
 if TYPE_CHECKING:  # half a second that `flashroom --help` and `flashroom dev` don't need
     from redis.asyncio import Redis
 
@@ -75,15 +77,18 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def redis_address(redis_url: str) -> tuple[str, int]:
-    """Host and port of a redis:// URL."""
-    parts = urlsplit(redis_url)
-    return parts.hostname or "127.0.0.1", parts.port or 6379
+    """Host and port of a redis:// URL; the first ones of a cluster's or Sentinels'."""
+    return seeds_of(redis_url)[0]
 
 
 def redis_answers(redis_url: str) -> bool:
-    """Whether something at the URL speaks Redis and has loaded its data."""
+    """Whether something at the URL (any node of a cluster, any Sentinel) speaks Redis and has loaded its data."""
+    return any(map(_node_answers, seeds_of(redis_url)))
+
+
+def _node_answers(address: tuple[str, int]) -> bool:
     try:
-        with socket.create_connection(redis_address(redis_url), timeout=PROBE_TIMEOUT_S) as connection:
+        with socket.create_connection(address, timeout=PROBE_TIMEOUT_S) as connection:
             connection.sendall(b"PING\r\n")
             # NOAUTH is an answer too: with a password in the URL the real client signs in.
             return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
@@ -93,7 +98,7 @@ def redis_answers(redis_url: str) -> bool:
 
 async def wait_for_redis(redis_url: str, wait_s: float = REDIS_WAIT_S) -> None:
     """Return once Redis answers; raises CannotStart after `wait_s`."""
-    if urlsplit(redis_url).scheme == "rediss":
+    if urlsplit(redis_url).scheme in ("rediss", "rediss+cluster"):
         return  # the plain probe can't speak TLS; the client's own error is clear enough
     until_s = time.monotonic() + wait_s
     while not await asyncio.to_thread(redis_answers, redis_url):

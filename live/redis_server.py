@@ -43,9 +43,9 @@ def find_redis_server() -> Path:
 
 def is_ours_to_run(redis_url: str) -> bool:
     """Whether the URL names a plain Redis on this machine, so that we are the ones to start it."""
-    host, _ = redis_address(redis_url)
     if urlsplit(redis_url).scheme != "redis":
         return False
+    host, _ = redis_address(redis_url)
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -28,6 +28,7 @@ class Room:
     host_name: str
     status: str
     rehearsal: bool
+    starts_at_ms: int | None
     started_at_ms: int | None
     pinned_product_id: str | None
     pinned_at_ms: int | None
@@ -35,9 +36,12 @@ class Room:
     review: bool
     chat_off: bool
     version: int
+    desk_user_id: str | None
+    desk_since_ms: int | None
+    run_version: int
 
     def values(self) -> dict[str, Value]:
-        """The values `room`, `pin` and `chat` of realtime/PROTOCOL.md."""
+        """The values `room`, `pin`, `chat`, `desk` and `run` of realtime/PROTOCOL.md."""
         return {
             "room": (
                 self.version,
@@ -46,6 +50,7 @@ class Room:
                     "title": self.title,
                     "host_name": self.host_name,
                     "rehearsal": self.rehearsal,
+                    "starts_at_ms": self.starts_at_ms,
                     "started_at_ms": self.started_at_ms,
                 },
             ),
@@ -59,10 +64,13 @@ class Room:
                     "pinned_comment": None,
                 },
             ),
+            # Viewers hear it, too: an id says nothing to them, and a name is the API's to give.
+            "desk": (self.version, {"holder_id": self.desk_user_id, "since_ms": self.desk_since_ms}),
+            "run": (self.version, {"version": self.run_version}),
         }
 
 
-_COLUMNS: Final = [column for column in room.c if column.name != "created_at_ms"]
+_COLUMNS: Final = [column for column in room.c if column.name not in ("created_at_ms", "saved_replies")]
 
 
 async def create(
@@ -89,6 +97,7 @@ async def create(
             review=False,
             chat_off=False,
             version=1,
+            run_version=1,
             created_at_ms=now_ms,
         )
     )

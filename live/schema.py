@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
 )
 
 metadata: Final = MetaData(
@@ -59,6 +60,7 @@ room = Table(
     Column("host_name", String(40), nullable=False),
     Column("status", String(16), nullable=False),
     Column("rehearsal", Boolean, nullable=False),
+    Column("starts_at_ms", BigInteger),  # as announced
     Column("started_at_ms", BigInteger),
     Column("pinned_product_id", String(64)),
     Column("pinned_at_ms", BigInteger),
@@ -66,6 +68,10 @@ room = Table(
     Column("review", Boolean, nullable=False),
     Column("chat_off", Boolean, nullable=False),
     Column("version", BigInteger, nullable=False),  # of everything viewers see of the room
+    Column("desk_user_id", String(64)),  # who holds the sale desk; others look
+    Column("desk_since_ms", BigInteger),
+    Column("run_version", BigInteger, nullable=False, server_default="0"),  # of the run of show
+    Column("saved_replies", JSON),
     Column("created_at_ms", BigInteger, nullable=False),
     CheckConstraint("status IN ('preshow', 'live', 'away', 'ended')", name="status_known"),
 )
@@ -101,4 +107,38 @@ audit = Table(
     Column("after", JSON),
     Column("call_id", String(160), unique=True),  # one line per console call, also when the call is repeated
     Index("ix_audit_room_id_audit_id", "room_id", "audit_id"),
+)
+
+invite = Table(
+    "invite",  # somebody without an account is asked to work in a room
+    metadata,
+    Column("invite_id", String(64), primary_key=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("room_id", ForeignKey("room.room_id"), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    CheckConstraint("role IN ('moderator', 'analyst', 'seller', 'host', 'owner')", name="role_known"),
+    UniqueConstraint("room_id", "email"),
+)
+
+# What the console's plots are drawn from. Nothing decides by these; they are forgotten after a while.
+presence_sample = Table(
+    "presence_sample",
+    metadata,
+    Column("room_id", String(64), primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("people", Integer, nullable=False),
+    Column("ghosts", Integer, nullable=False),
+)
+
+stock_sample = Table(
+    "stock_sample",
+    metadata,
+    Column("sale_id", String(64), primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("available", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("sold", BigInteger, nullable=False),
 )

@@ -99,7 +99,7 @@ async def _seed_account(database: Database, file: Path, account: Account, now_ms
                 password_hash=password_hash,
                 now_ms=now_ms,
             )
-            await people.give_role(c, ROOM_ID, account.user_id, account.role)
+            await people.give(c, ROOM_ID, account.user_id, account.role)
     log.info("%s may sign in; the password is in %s", account.email, file)
 
 

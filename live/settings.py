@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from urllib.parse import urlsplit
 
 from live import payment_settings
 from live.payment_settings import PaymentSettings
+from realtime import redis_urls
 
 MIN_SECRET_CHARACTERS: Final = 32
+_ICE_SERVER: Final = re.compile(r"(?:stuns?|turns?):[A-Za-z0-9.\-\[\]:]{1,255}(?:\?transport=(?:udp|tcp))?")
 _T = TypeVar("_T")
 
 
@@ -46,6 +49,13 @@ class Settings:
     public_web_url: str | None
     public_hub_url: str | None
     public_media_url: str | None
+    public_hls_url: str | None
+    media_viewers: int  # by WebRTC, per media process; further ones get HLS
+    ice_servers: tuple[str, ...]
+    turn_secret: bytes | None = field(repr=False)
+    recordings: bool
+    recording_days: int  # 0: kept until somebody deletes them
+    recording_free_mb: int
     trusted_proxies: tuple[str, ...]
     web_limits: bool
     sandbox_payments: bool
@@ -83,7 +93,7 @@ class Settings:
         settings = cls(
             env="production" if env == "production" else "development",
             data_dir=data_dir,
-            redis_url=reader.url("FLASHROOM_REDIS_URL", "redis://127.0.0.1:6390/0", ("redis", "rediss")),
+            redis_url=reader.redis_url("FLASHROOM_REDIS_URL", "redis://127.0.0.1:6390/0"),
             database_url=reader.url(
                 "FLASHROOM_DATABASE_URL",
                 f"sqlite+aiosqlite:///{data_dir / 'flashroom.db'}",
@@ -100,6 +110,13 @@ class Settings:
             public_web_url=reader.optional_url("FLASHROOM_PUBLIC_WEB_URL", ("http", "https")),
             public_hub_url=reader.optional_url("FLASHROOM_PUBLIC_HUB_URL", ("ws", "wss")),
             public_media_url=reader.optional_url("FLASHROOM_PUBLIC_MEDIA_URL", ("http", "https")),
+            public_hls_url=reader.optional_url("FLASHROOM_PUBLIC_HLS_URL", ("http", "https")),
+            media_viewers=reader.integer("FLASHROOM_MEDIA_VIEWERS", 500, 1, 20_000),
+            ice_servers=reader.ice_servers("FLASHROOM_ICE_SERVERS"),
+            turn_secret=reader.text("FLASHROOM_TURN_SECRET", "").encode() or None,
+            recordings=reader.choice("FLASHROOM_RECORDINGS", ("on", "off"), "on") == "on",
+            recording_days=reader.integer("FLASHROOM_RECORDING_DAYS", 30, 0, 3650),
+            recording_free_mb=reader.integer("FLASHROOM_RECORDING_FREE_MB", 2048, 64, 1_000_000),
             trusted_proxies=reader.words("FLASHROOM_TRUSTED_PROXIES"),
             web_limits=reader.choice("FLASHROOM_RATE_LIMITS", ("on", "off"), "on") == "on",
             sandbox_payments=reader.choice(
@@ -129,6 +146,15 @@ class _Reader:
     def words(self, name: str) -> tuple[str, ...]:
         return tuple(word.strip() for word in self.environment.get(name, "").split(",") if word.strip())
 
+    def ice_servers(self, name: str) -> tuple[str, ...]:
+        found = self.words(name)
+        for server in found:
+            good = _ICE_SERVER.fullmatch(server) is not None
+            self._checked(
+                name, server, good, f"has {server!r}, which is no stun:, turn: or turns: address", ""
+            )
+        return found
+
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
         value = self.text(name, default)
         return self._checked(
@@ -151,6 +177,14 @@ class _Reader:
         return self._checked(
             name, value, good, f"must start with {' or '.join(f'{s}://' for s in schemes)}", default
         )
+
+    def redis_url(self, name: str, default: str) -> str:
+        value = self.url(name, default, ("redis", "rediss", *redis_urls.SCHEMES))
+        try:
+            redis_urls.seeds_of(value)
+        except ValueError as error:
+            return self._checked(name, value, False, f"can't be used: {error}", default)
+        return value
 
     def optional_url(self, name: str, schemes: tuple[str, ...]) -> str | None:
         if not self.environment.get(name, "").strip():

@@ -11,7 +11,6 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from commerce import hot_ledger
 from commerce.after_sales import AfterSales
 from commerce.checkout import Checkout
 from commerce.clock import wall_clock_ms
@@ -25,7 +24,7 @@ from live import payment_providers, processes
 from live.preflight import Preflight
 from live.projector import Projector
 from live.settings import Settings
-from realtime.broker import Broker
+from realtime.broker import Broker, connect_redis
 
 ID_BYTES: Final = 10
 
@@ -60,7 +59,7 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
     async with AsyncExitStack() as stack:
         database = create_database(settings.database_url)
         stack.push_async_callback(database.aclose)
-        redis = hot_ledger.connect_redis(settings.redis_url)
+        redis = connect_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         ledger = HotLedger(redis)
         broker = await Broker.connect(settings.redis_url)

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 import httpx
+from redis.exceptions import RedisError
 from sqlalchemy import select
 
 from commerce import idempotency, invariants, outbox, reconciliation
@@ -20,15 +21,17 @@ from commerce.clock import wall_clock_ms
 from commerce.merchant_webhooks import deliveries
 from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
-from live import metrics, processes, rooms
+from live import metrics, processes, rooms, samples
 from live.jobs import Job, run_jobs
 from live.media.on_air import OnAir
 from live.metrics import WorkerMetrics
 from live.processes import CannotStart
+from live.samples import Sampler
 from live.settings import Settings
 from live.wait_list_places import Places
 from live.webhook_sender import WebhookSender
 from live.wiring import Wiring, connected
+from realtime.publisher import BrokerUnavailable
 
 log = logging.getLogger("flashroom.worker")
 
@@ -88,6 +91,7 @@ class Worker:
         self._alarmed: frozenset[str] = frozenset()
         self._on_air = OnAir(show.broker)
         self._places = Places(show.hot_ledger, show.broker)
+        self._sampler = Sampler(show.database, show.hot_ledger, show.broker, clock_ms)
         sender = WebhookSender(client, allow_private=not show.settings.is_production)
         key = show.settings.key("merchant webhook")
         self._merchants = deliveries.Sender(show.database, key, sender.post, clock_ms)
@@ -110,6 +114,7 @@ class Worker:
             Job("reconcile", 1.0, self.reconcile),
             Job("media", 0.5, self.end_silent_video),
             Job("values", 2.0, self.publish_values),
+            Job("samples", 1.0, self._sampler.run),
             Job("invariants", 60.0, self.check_invariants, timeout_s=60.0),
             Job("tidy", 60.0, self.tidy, timeout_s=60.0),
         ]
@@ -196,12 +201,31 @@ class Worker:
 
     async def publish_values(self) -> int:
         """Publish every current value of every room again: nothing is sent when nothing changed, an emptied Redis is filled."""
-        async with self._show.database.read() as c:
-            found = await rooms.list_all(c)
-        for room in found:
+
+        async def publish(room: rooms.Room) -> int:
             await self._show.broker.publish(room.room_id, values=room.values())
             await self._show.projector.publish_room(room.room_id)
-        return len(found)
+            return 1
+
+        return await self._each_room(publish)
+
+    async def _each_room(self, work: Callable[[rooms.Room], Awaitable[int]]) -> int:
+        """The sum of `work(room)`. A Redis node that is away keeps no other node's rooms waiting; at the end its error is raised."""
+        async with self._show.database.read() as c:
+            found = await rooms.list_all(c)
+        done, away, failure = 0, set[str](), None
+        for room in found:
+            node = self._show.broker.node_of(room.room_id)
+            if node in away:
+                continue
+            try:
+                done += await work(room)
+            except (BrokerUnavailable, RedisError, OSError) as error:
+                away.add(node)
+                failure = error
+        if failure is not None:
+            raise failure
+        return done
 
     async def check_invariants(self) -> int:
         """Count violations per invariant; each newly broken one is an alarm in the log, a lasting one is told once."""
@@ -227,12 +251,9 @@ class Worker:
         async with self._show.database.begin() as c:
             done = await outbox.forget_sent(c, now_ms) + await idempotency.forget_old(c, now_ms)
             done += await deliveries.forget_old(c, now_ms)
+            done += await samples.forget_old(c, now_ms)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
-        async with self._show.database.read() as c:
-            found = await rooms.list_all(c)
-        for room in found:
-            done += await self._show.projector.forget_old_sales(room.room_id)
-        return done
+        return done + await self._each_room(lambda room: self._show.projector.forget_old_sales(room.room_id))
 
 
 def _counted(work: Callable[[int], Awaitable[int]]) -> Callable[[], Awaitable[int]]:

@@ -21,7 +21,7 @@ from live.hub_service import commands
 from live.stock_values import publish_numbers
 from realtime.broker import Broker, connect_redis, now_ms
 from realtime.hub import Hub, HubSettings
-from realtime.pubsub import Subscription
+from realtime.pubsub import Server, Subscription
 from realtime.tickets import verify_ticket
 
 KEY = b"a key of thirty-two bytes, for benchmarks"
@@ -48,10 +48,10 @@ async def follow(redis_url: str, receive: Callable[[bytes], None]) -> Subscripti
     """Call `receive` with each message of the channel."""
     redis = connect_redis(redis_url)
     subscription = Subscription(
-        redis_url,
+        Server.at(redis_url),
         receive=lambda channel, payload: receive(payload),
-        lost=lambda: None,
-        restored=lambda: None,
+        lost=lambda _: None,
+        restored=lambda _: None,
         publish_probe=redis.publish,
     )
     await subscription.start()

@@ -126,6 +126,7 @@ def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
         picture = shoot(console, f"console-open-desktop-{locale[:2]}")
         readme_console = readme_console or picture
     shoot(remote, "console-open-phone-en")
+    shoot_tools(consoles["en-GB"], consoles["zh-CN"])
     phone = pages[("phone", "en-GB")]
     phone.get_by_test_id("buy").click()
     expect(phone.get_by_test_id("checkout")).to_be_visible()
@@ -135,6 +136,37 @@ def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
     expect(watcher.get_by_test_id("buy")).not_to_have_attribute("data-state", "buy")
     shoot(watcher, "room-ended-phone-zh")
     return readme_room, readme_console
+
+
+def shoot_tools(console: Page, chinese: Page) -> None:
+    """The console's plots, tabs and sheets."""
+    for kind in ("stock", "rush", "watching", "funnel", "latency", "money"):
+        console.get_by_test_id(f"plot-{kind}").click()
+        expect(console.get_by_test_id("plots").locator("canvas, .empty").first).to_be_visible()
+        path = FOLDER / f"console-plot-{kind}-en.png"
+        console.locator(".stage").screenshot(path=path)
+        print(path)
+    console.keyboard.press("/")
+    expect(console.get_by_test_id("line-help")).to_be_visible()
+    shoot(console, "console-command-line-en")
+    console.keyboard.press("Escape")
+    for tab in ("people", "log"):
+        chinese.get_by_test_id(f"tab-{tab}").click()
+        expect(chinese.get_by_test_id("audit-entry" if tab == "log" else "person").first).to_be_visible()
+        shoot(chinese, f"console-{tab}-zh")
+    console.keyboard.press("?")
+    expect(console.get_by_test_id("keys")).to_be_visible()
+    shoot(console, "console-keys-en")
+    console.keyboard.press("Escape")
+    console.get_by_test_id("open-import").click()
+    expect(console.get_by_test_id("import-sheet")).to_be_visible()
+    shoot(console, "console-import-en")
+    console.keyboard.press("Escape")
+    chinese.get_by_test_id("room-menu").click()
+    chinese.get_by_test_id("open-summary").click()
+    expect(chinese.get_by_test_id("summary").locator(".tile").first).to_be_visible()
+    shoot(chinese, "console-summary-zh")
+    chinese.keyboard.press("Escape")
 
 
 def wait_for_holds(desk: Desk, sale_id: str) -> None:

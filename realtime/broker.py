@@ -1,8 +1,9 @@
 """Redis for realtime: numbers and publishes events, keeps values, totals, personal messages and the rules of a room's chat.
 
-Every change that others hear of is one script, so that what is kept and what is published never differ. No call is ever repeated by the
-client library: by default redis-py repeats a timed-out call ten times. Whatever is not said to raise otherwise raises
-redis.exceptions.RedisError when Redis does not answer within 5 s.
+All keys of a room, and its channel, carry the tag {room:ID}: in a Redis Cluster they are on one node, and every script, pipeline and
+transaction here is for one room. Every change that others hear of is one script, so that what is kept and what is published never
+differ. No call is ever repeated by the client library: by default redis-py repeats a timed-out call ten times. Whatever is not said to
+raise otherwise raises redis.exceptions.RedisError when Redis does not answer within 5 s.
 """
 
 from __future__ import annotations
@@ -20,9 +21,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from realtime.cluster import ClusterClient
+from realtime.cluster_pubsub import ClusterSubscription
 from realtime.protocol import CommandError, Event, Value, pack
 from realtime.publisher import BrokerUnavailable, Group, Published, Publisher
+from realtime.pubsub import Following, OfChannels, Receive, Server, Subscription
+from realtime.redis_urls import is_cluster, is_sentinel
 from realtime.room import RING_EVENTS
+from realtime.sentinel import SentinelClient
 from realtime.word_filter import WordFilter
 
 __all__ = ["Broker", "BrokerUnavailable", "ChatRules", "Presence", "Published", "StoredRoom", "connect_redis"]
@@ -30,6 +36,7 @@ __all__ = ["Broker", "BrokerUnavailable", "ChatRules", "Presence", "Published", 
 PERSONAL_KEPT: Final = 100
 PERSONAL_KEPT_FOR_MS: Final = 24 * 3600 * 1000
 REPEATS_KNOWN_FOR_MS: Final = 3600 * 1000
+KNOWN_EVENTS_READ: Final = 8
 PRESENCE_STALE_MS: Final = 1500
 PEAK_HOLDS_MS = 2000
 COMMENTS_PER_WINDOW: Final = 5
@@ -89,7 +96,11 @@ def _key(room_id: str, name: str) -> str:
 
 
 def connect_redis(redis_url: str, *, connections_max: int = CONNECTIONS_MAX) -> Redis:
-    """A client that never repeats a command by itself and opens no more than `connections_max` connections."""
+    """A client that never repeats a command by itself and opens no more than `connections_max` connections (to each node)."""
+    if is_cluster(redis_url):
+        return ClusterClient(redis_url, connections_max=connections_max, timeout_s=SOCKET_TIMEOUT_S)
+    if is_sentinel(redis_url):
+        return SentinelClient(redis_url, connections_max=connections_max, timeout_s=SOCKET_TIMEOUT_S)
     pool = BlockingConnectionPool.from_url(
         redis_url,
         max_connections=connections_max,
@@ -109,8 +120,10 @@ class Broker:
         self.redis = redis
         self.redis_url = redis_url
         self.word_filter = WordFilter(())
+        # Sharded pub/sub where the cluster has it: else each node would be sent every room's messages.
+        self._verb = "SPUBLISH" if isinstance(redis, ClusterClient) and redis.is_sharded else "PUBLISH"
         self._publish, self._personal, self._presence, self._likes, self._gate, self._renew = (
-            redis.register_script((_HERE / f"{name}.lua").read_text())
+            redis.register_script((_HERE / f"{name}.lua").read_text().replace("'PUBLISH'", f"'{self._verb}'"))
             for name in ("publish", "personal", "presence", "likes", "comment_gate", "renew_epoch")
         )
         self._publisher = Publisher(self._publish_groups)
@@ -120,7 +133,10 @@ class Broker:
         """Raises redis.exceptions.RedisError when nobody answers."""
         redis = connect_redis(redis_url)
         try:
-            await redis.ping()
+            if isinstance(redis, ClusterClient):
+                await redis.discover()
+            else:
+                await redis.ping()
         except RedisError:
             await redis.aclose()
             raise
@@ -130,6 +146,35 @@ class Broker:
         """Send what waits, then close."""
         await self._publisher.flush()
         await self.redis.aclose()
+
+    def node_of(self, room_id: str) -> str:
+        """The server that has the room now, by name: when it is away, it is away for all of its rooms."""
+        return self.redis.node_of(channel_of(room_id)) if isinstance(self.redis, ClusterClient) else "redis"
+
+    def subscription(self, *, receive: Receive, lost: OfChannels, restored: OfChannels) -> Following:
+        """A subscription, not yet started, that hears what is published here. The callbacks are those of `Subscription`."""
+        if isinstance(self.redis, ClusterClient):
+            return ClusterSubscription(
+                self.redis, receive=receive, lost=lost, restored=restored, publish_probe=self.publish_plainly
+            )
+        find = None
+        if isinstance(self.redis, SentinelClient):
+            find = self.redis.find_primary
+            server = Server("", 0, self.redis.url.username, self.redis.url.password)
+        else:
+            server = Server.at(self.redis_url)
+        return Subscription(
+            server,
+            receive=receive,
+            lost=lost,
+            restored=restored,
+            publish_probe=self.publish_plainly,
+            find=find,
+        )
+
+    async def publish_plainly(self, channel: str, payload: bytes) -> None:
+        """A bare message to who follows the channel now, neither numbered nor kept."""
+        await self.redis.execute_command(self._verb, channel, payload)  # type: ignore[no-untyped-call]
 
     # -- publishing
 
@@ -196,8 +241,9 @@ class Broker:
 
     async def personal_after(self, room_id: str, viewer_id: str, offset: int | None) -> MissedPersonal:
         """Kept personal messages after `offset`; None stands for the last one acknowledged."""
-        async with self.redis.pipeline(transaction=False) as pipe:
-            pipe.zscore(_key(room_id, "personal-acked"), viewer_id)
+        key = _key(room_id, "personal-acked")
+        async with self.redis.pipeline(transaction=False, shard_hint=key) as pipe:
+            pipe.zscore(key, viewer_id)
             pipe.xrange(_key(room_id, f"personal:{viewer_id}"), count=PERSONAL_KEPT)
             acked, entries = await pipe.execute()
         after = int(acked or 0) if offset is None else offset
@@ -207,7 +253,7 @@ class Broker:
     async def acknowledge_personal(self, room_id: str, viewer_id: str, offset: int) -> None:
         """A later visit that names no offset is sent only what came after the highest one acknowledged."""
         key = _key(room_id, "personal-acked")
-        async with self.redis.pipeline(transaction=False) as pipe:
+        async with self.redis.pipeline(transaction=False, shard_hint=key) as pipe:
             pipe.zadd(key, {viewer_id: offset}, gt=True)
             pipe.zremrangebyscore(key, "-inf", now_ms() - PERSONAL_KEPT_FOR_MS)
             pipe.pexpire(key, PERSONAL_KEPT_FOR_MS)
@@ -215,13 +261,23 @@ class Broker:
 
     # -- reading
 
-    async def load(self, room_id: str) -> StoredRoom:
-        """The room as it is now, read in one step; makes its epoch if it has none."""
+    async def load(self, room_id: str, known: tuple[str, int] | None = None) -> StoredRoom:
+        """The room as it is now, read in one step; makes its epoch if it has none.
+
+        Who knows the room up to (epoch, offset) is given the events after that and the few before it, which tell whether Redis still has
+        the same ones: when a thousand rooms are read again after Redis was away, that is all that most of them need.
+        """
+        stored = await self._load(room_id, 0 if known is None else max(0, known[1] - KNOWN_EVENTS_READ))
+        if known is not None and stored.epoch != known[0]:
+            return await self._load(room_id, 0)
+        return stored
+
+    async def _load(self, room_id: str, after_offset: int) -> StoredRoom:
         meta, events = _key(room_id, "meta"), _key(room_id, "events")
-        async with self.redis.pipeline(transaction=True) as pipe:
+        async with self.redis.pipeline(transaction=True, shard_hint=meta) as pipe:
             pipe.hsetnx(meta, "epoch", secrets.token_hex(6))
             pipe.hmget(meta, "epoch", "offset")
-            pipe.xrevrange(events, count=RING_EVENTS)
+            pipe.xrevrange(events, min=f"{after_offset + 1}-0", count=RING_EVENTS)
             pipe.hgetall(_key(room_id, "values"))
             pipe.smembers(_key(room_id, "banned"))
             pipe.zrange(_key(room_id, "personal-heads"), 0, -1, withscores=True)
@@ -366,12 +422,13 @@ class Broker:
         await self._set_banned(room_id, viewer_id, banned=False)
 
     async def _set_banned(self, room_id: str, viewer_id: str, *, banned: bool) -> None:
-        async with self.redis.pipeline(transaction=True) as pipe:
+        key = _key(room_id, "banned")
+        async with self.redis.pipeline(transaction=True, shard_hint=key) as pipe:
             if banned:
-                pipe.sadd(_key(room_id, "banned"), viewer_id)
+                pipe.sadd(key, viewer_id)
             else:
-                pipe.srem(_key(room_id, "banned"), viewer_id)
-            pipe.publish(channel_of(room_id), pack(["ban", viewer_id, int(banned)]))
+                pipe.srem(key, viewer_id)
+            pipe.execute_command(self._verb, channel_of(room_id), pack(["ban", viewer_id, int(banned)]))
             await pipe.execute()
 
     async def is_banned(self, room_id: str, viewer_id: str) -> bool:

@@ -15,9 +15,9 @@ STAFF_ROLES: Final = frozenset({"moderator", "host", "seller", "owner"})
 
 
 class Chat:
-    """Comments of one hub process. `is_connected()` says whether what is published would be heard."""
+    """Comments of one hub process. `is_connected(room_id)` says whether what is published would be heard."""
 
-    def __init__(self, broker: Broker, is_connected: Callable[[], bool]) -> None:
+    def __init__(self, broker: Broker, is_connected: Callable[[str], bool]) -> None:
         self._broker = broker
         self._is_connected = is_connected
 
@@ -36,7 +36,7 @@ class Chat:
             comment["ghost"] = True
         if params.get("reply_to") is not None:
             comment["reply_to"] = protocol.text_parameter(params, "reply_to", 1, 40)
-        if not self._is_connected():
+        if not self._is_connected(viewer.room_id):
             raise BrokerUnavailable
         is_staff = viewer.role in STAFF_ROLES
         passes = await self._broker.may_comment(

@@ -54,6 +54,7 @@ class RoomClient:
         self.on_event: Callable[[int, str, dict[str, Any]], None] = lambda offset, type_, data: None
         self.on_value: Callable[[str, Any], None] = lambda key, data: None
         self.on_personal: Callable[[str, dict[str, Any]], None] = lambda type_, data: None
+        self.on_notice: Callable[[dict[str, Any]], None] = lambda notice: None
         self._get_ticket = get_ticket
         self._reconnect_min_s = reconnect_min_s
         self._come_back_after_s: float | None = None
@@ -194,6 +195,7 @@ class RoomClient:
             self.mode = {key: value for key, value in notice.items() if key != "type"}
         elif notice["type"] == "reconnect":
             self._come_back_after_s = notice["after_ms"] / 1000
+        self.on_notice(notice)
 
     def _take_events(self, first_offset: int, events: list[Any]) -> None:
         for number, (type_, data) in enumerate(events, start=first_offset):

@@ -9,7 +9,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -22,7 +22,6 @@ from realtime.connection import Connection
 from realtime.hub_room import HubRoom, Services
 from realtime.metrics import HubMetrics
 from realtime.protocol import CloseCode, Command, CommandError
-from realtime.pubsub import Subscription
 from realtime.settings import HubSettings
 from realtime.tasks import end_tasks
 from realtime.tickets import TicketRefused, Viewer
@@ -60,7 +59,7 @@ class Hub:
         self.hub_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._verify_ticket = verify_ticket
         self._handlers: dict[str, CommandHandler] = {
-            "comment": Chat(broker, lambda: self._subscription.connected.is_set()).comment,
+            "comment": Chat(broker, self._hears).comment,
             "ack": self._acknowledge,
             **(commands or {}),
         }
@@ -74,12 +73,8 @@ class Hub:
         self._in_flight = 0
         self._server: asyncio.Server | None = None
         self._draining = False
-        self._subscription = Subscription(
-            broker.redis_url,
-            receive=self._on_redis,
-            lost=self._on_redis_lost,
-            restored=self._on_redis_restored,
-            publish_probe=broker.redis.publish,
+        self._subscription = broker.subscription(
+            receive=self._on_redis, lost=self._on_redis_lost, restored=self._on_redis_restored
         )
         self._services = Services(
             broker, self._subscription, self.settings, self.metrics, asyncio.Semaphore(TOTALS_AT_ONCE)
@@ -203,7 +198,7 @@ class Hub:
         if path == "/healthz":
             return 200, "ok\n"
         if path == "/readyz":
-            ready = self._subscription.connected.is_set() and not self._draining
+            ready = self._subscription.is_connected() and not self._draining
             return (200, "ready\n") if ready else (503, "not ready\n")
         if path == "/metrics":
             return 200, self.metrics_text()
@@ -215,7 +210,7 @@ class Hub:
         metrics.connections.set(len(self._connections))
         metrics.viewers.set(sum(len(room.members) for room in self._rooms.values()))
         metrics.rooms.set(len(self._rooms))
-        metrics.redis_connected.set(self._subscription.connected.is_set())
+        metrics.redis_connected.set(self._subscription.is_connected())
         return metrics.text()
 
     # -- commands
@@ -382,7 +377,7 @@ class Hub:
         room = self._rooms.get(room_id)
         if room is None:
             room = self._rooms[room_id] = HubRoom(room_id, self._services)
-            room.is_paused = not self._subscription.connected.is_set()
+            room.is_paused = not self._hears(room_id)
             task = asyncio.create_task(room.run(), name=f"room {room_id}")
             task.add_done_callback(self._finished)
             self._room_tasks[room_id] = task
@@ -396,19 +391,25 @@ class Hub:
         self._subscription.unsubscribe(channel_of(room.room_id))
         await self.broker.enter_presence(room.room_id, self.hub_id, 0, 0)
 
-    def _on_redis(self, channel: bytes, payload: bytes) -> None:
+    def _hears(self, room_id: str) -> bool:
+        return self._subscription.is_connected(channel_of(room_id))
+
+    def _room_of(self, channel: bytes) -> HubRoom | None:
         # The channel is "{room:ID}:rt:live", see `channel_of`.
-        room = self._rooms.get(channel[6:-9].decode())
+        return self._rooms.get(channel[6:-9].decode())
+
+    def _on_redis(self, channel: bytes, payload: bytes) -> None:
+        room = self._room_of(channel)
         if room is not None:
             room.receive(payload)
 
-    def _on_redis_lost(self) -> None:
-        for room in self._rooms.values():
+    def _on_redis_lost(self, channels: Set[bytes]) -> None:
+        for room in filter(None, map(self._room_of, channels)):
             room.pause()
 
-    def _on_redis_restored(self) -> None:
+    def _on_redis_restored(self, channels: Set[bytes]) -> None:
         self.metrics.redis_reconnects.inc()
-        for room in self._rooms.values():
+        for room in filter(None, map(self._room_of, channels)):
             room.resync()
 
     # -- what ticks for all
@@ -465,7 +466,7 @@ class Hub:
             elif time.monotonic() - room.used_s > self.settings.room_idle_s:
                 await self._drop_room(room)
                 return
-            if self._subscription.connected.is_set():
+            if self._hears(room.room_id):
                 await totals.send_likes(self.broker, room)
                 if with_presence:
                     await totals.enter_presence(self.broker, room, self.hub_id)

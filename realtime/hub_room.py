@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,10 +21,11 @@ from redis.exceptions import RedisError
 from realtime import protocol
 from realtime.broker import Broker, StoredRoom, channel_of, now_ms
 from realtime.connection import Connection
+from realtime.fan_out import FanOut
 from realtime.metrics import HubMetrics
 from realtime.overload import NOTHING, Overload
 from realtime.protocol import CloseCode
-from realtime.pubsub import Subscription
+from realtime.pubsub import Following
 from realtime.room import Gap, Lost, Room
 from realtime.settings import HubSettings
 from realtime.tickets import Viewer
@@ -33,8 +34,10 @@ log = logging.getLogger("flashroom.room")
 
 MODE_FULL: Final = NOTHING.mode
 MODE_PAUSED: Final = {"hearts": "paused", "presence": "paused", "chat": "paused", "chat_one_in": 1}
-LOOK_EVERY: Final = 32
-"""Connections written between two looks at the clock."""
+APART_ABOVE_S: Final = 0.06
+"""When a pass takes longer than this, values get small frames of their own, ahead of the events; below half of it no longer."""
+VALUES_EVERY_S: Final = 0.05
+"""How often at most they go ahead between the slices of one pass: each time costs a write to everybody."""
 PERSONAL_HEADS_MAX: Final = 200_000
 
 
@@ -43,7 +46,7 @@ class Services:
     """What every room of a hub shares."""
 
     broker: Broker
-    subscription: Subscription
+    subscription: Following
     settings: HubSettings
     metrics: HubMetrics
     reading: asyncio.Semaphore
@@ -75,7 +78,8 @@ class HubRoom:
         self._arriving: dict[str, list[Connection]] = {}
         self._behind: set[Connection] = set()
         self._ghosts = 0
-        self._start = 0
+        self._is_slow = False
+        self._fan_out = FanOut(services.settings, services.metrics, self._skip)
         self._overload = Overload(services.settings.tick_max_s)
         self._wake = asyncio.Event()
         self._ticked = asyncio.Event()
@@ -296,11 +300,12 @@ class HubRoom:
             self._early.clear()
             self._early_lost = False
             try:
-                await self._services.subscription.connected.wait()
+                await self._services.subscription.ready(channel_of(self.room_id))
                 if self.state is None:
                     await self._services.subscription.subscribe(channel_of(self.room_id))
                 async with self._services.reading:
-                    return await self._services.broker.load(self.room_id)
+                    known = None if self.state is None else (self.state.epoch, self.state.offset)
+                    return await self._services.broker.load(self.room_id, known)
             except (RedisError, TimeoutError) as error:
                 failures += 1
                 log.warning("room %s can't be read: %s", self.room_id, error or type(error).__name__)
@@ -413,21 +418,41 @@ class HubRoom:
                 await self._load()
             assert self.state is not None
             self._look_after_slow()
-            message = self.state.tick(now_ms())
-            pause_s = 0.0
-            if message is not None:
-                started_s = time.perf_counter()
-                await self._write_to_all(message)
-                pass_s = time.perf_counter() - started_s
+            if self.state.has_due(now_ms()):
+                pass_s = await self._write_tick()
                 metrics.tick_seconds.observe(pass_s)
                 self._thin(pass_s)
                 # The next tick waits so long that writing stays below its share of the core.
                 share = settings.busy_share
                 pause_s = min(settings.tick_max_s, max(settings.tick_min_s, pass_s * (1 - share) / share))
-                await asyncio.sleep(pause_s)
+                await self._pause(pause_s)
             if not self._stale and not self.state.has_due(now_ms()):
                 await self._wait_for_news()
             self._wake.clear()
+
+    async def _write_tick(self) -> float:
+        """What waits, to all; gives how long that took."""
+        assert self.state is not None
+        if self._is_slow:
+            return await self._write_apart()
+        message = self.state.tick(now_ms())
+        began_s = time.perf_counter()
+        if message is not None:
+            await self._write_to_all(message)
+        return time.perf_counter() - began_s
+
+    async def _pause(self, pause_s: float) -> None:
+        """The time until the next tick; in a slow room values go ahead of it."""
+        assert self.state is not None
+        if not self._is_slow:
+            await asyncio.sleep(pause_s)
+            return
+        ends_s = time.monotonic() + pause_s
+        while (left_s := ends_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, VALUES_EVERY_S))
+            values = self.state.tick_values(now_ms(), self.state.sent_offset + 1)
+            if values is not None:
+                await self._write_to_all(values[0])
 
     async def _wait_for_news(self) -> None:
         assert self.state is not None
@@ -442,6 +467,7 @@ class HubRoom:
         """Leave out more or less, by how long the pass took, and tell the room when that changes."""
         assert self.state is not None
         metrics = self._services.metrics
+        self._is_slow = pass_s > APART_ABOVE_S * (0.5 if self._is_slow else 1.0)
         metrics.thinned.inc(self.state.skipped)
         self.state.skipped = 0
         if self._overload.observe(pass_s, time.monotonic()):
@@ -457,54 +483,43 @@ class HubRoom:
                 self._tell_mode()
 
     async def _write_to_all(self, message: bytes) -> None:
+        self._tell_those_ahead()
+        await self._fan_out.write(self.members, message)
+
+    def _tell_those_ahead(self) -> None:
         self._ticked.set()
         self._ticked = asyncio.Event()
-        shared = protocol.frame(message)
-        size, write = len(shared), os.write
-        shared_json: bytes | None = None
-        members = list(self.members)
-        count = len(members)
-        if not count:
-            return
-        settings, metrics = self._services.settings, self._services.metrics
-        self._start = (self._start + settings.slice_connections) % count
-        members = members[self._start :] + members[: self._start]
-        skip_above = settings.skip_above_bytes
-        written = 0
-        slice_began_s = time.perf_counter()
-        for number, connection in enumerate(members, start=1):
-            if connection.index >= 0:
-                if (
-                    connection.behind_since_s
-                    or (buffered := connection.transport.get_write_buffer_size()) > skip_above
-                ):
-                    self._skip(connection)
-                else:
-                    written += 1
-                    if connection.is_json:
-                        shared_json = shared_json or protocol.frame(
-                            protocol.as_json(message).encode(), text=True
-                        )
-                        connection.transport.write(shared_json)
-                    elif buffered or (fd := connection.fd) < 0:
-                        connection.transport.write(shared)
-                    else:
-                        # An idle socket: one system call, a sixth cheaper than by way of the transport. The descriptor is
-                        # the connection's own as long as it is a member: transports close it after `connection_lost`.
-                        try:
-                            sent = write(fd, shared)
-                        except OSError:
-                            sent = 0  # Full, or broken: the transport waits, or finds out.
-                        if sent != size:
-                            connection.transport.write(shared[sent:])
-            # Joins, holds and personal messages get their turn: after so many viewers, or sooner where big frames take their time.
-            if number % settings.slice_connections == 0 or (
-                number % LOOK_EVERY == 0 and time.perf_counter() - slice_began_s > settings.slice_max_s
-            ):
-                await asyncio.sleep(0)
-                slice_began_s = time.perf_counter()
-        metrics.deliveries.inc(written)
-        metrics.ticks.inc()
+
+    async def _write_apart(self) -> float:
+        """Values first, in a small frame of their own, then the events; gives how long that took.
+
+        A pass with big frames takes long: values that come meanwhile don't wait for its end, they go ahead between two slices.
+        """
+        assert self.state is not None
+        state = self.state
+        began_s = time.perf_counter()
+        values = state.tick_values(now_ms(), state.sent_offset + 1)
+        if values is not None:
+            await self._write_to_all(values[0])
+        first = state.sent_offset + 1
+        events = state.tick_events(now_ms())
+        if events is not None:
+            self._tell_those_ahead()
+            last_s = time.perf_counter()
+
+            def send_values(members: Sequence[Connection], done: int) -> None:
+                nonlocal last_s
+                if time.perf_counter() - last_s < VALUES_EVERY_S:
+                    return
+                last_s = time.perf_counter()
+                # Those who have the events by now are further on than the others.
+                both = state.tick_values(now_ms(), state.sent_offset + 1, first)
+                if both is not None:
+                    self._fan_out.write_now(members[:done], both[0])
+                    self._fan_out.write_now(members[done:], both[1])
+
+            await self._fan_out.write(self.members, events, send_values)
+        return time.perf_counter() - began_s
 
     def _skip(self, connection: Connection) -> None:
         """Skip whole ticks for a reader that does not keep up: its backlog is the room's ring, not a copy."""

@@ -123,16 +123,38 @@ class Room:
         """Everything that waits and is due, as one message; None when nothing is."""
         if not self.has_due(now_ms):
             return None
+        first, values = self.sent_offset + 1, self._take_values(now_ms)
+        return protocol.encode_tick(now_ms, self.epoch, first, self._take_events(), values.items())
+
+    def tick_values(self, now_ms: int, *next_offsets: int) -> list[bytes] | None:
+        """The values alone, for members who wait for each of these offsets; None when none is due."""
+        values = self._take_values(now_ms)
+        if not values:
+            return None
+        return [
+            protocol.encode_tick(now_ms, self.epoch, offset, (), values.items()) for offset in next_offsets
+        ]
+
+    def tick_events(self, now_ms: int) -> bytes | None:
+        """The events alone; None when none waits."""
+        if not self._waiting_events:
+            return None
+        first = self.sent_offset + 1
+        return protocol.encode_tick(now_ms, self.epoch, first, self._take_events(), ())
+
+    def _take_values(self, now_ms: int) -> dict[str, bytes]:
         later = {key: self._waiting_values.pop(key) for key in self._held_back(now_ms)}
-        for key in self._waiting_values.keys() & self.thinning.every_ms.keys():
+        values, self._waiting_values = self._waiting_values, later
+        for key in values.keys() & self.thinning.every_ms.keys():
             self._told_ms[key] = now_ms
-        message = protocol.encode_tick(
-            now_ms, self.epoch, self.sent_offset + 1, self._thinned(), self._waiting_values.items()
-        )
-        self._waiting_events.clear()
-        self._waiting_values = later
         self._tails.clear()
-        return message
+        return values
+
+    def _take_events(self) -> list[bytes]:
+        events = list(self._thinned())
+        self._waiting_events.clear()
+        self._tails.clear()
+        return events
 
     def _thinned(self) -> list[bytes]:
         """What waits, with one in n of viewers' comments; the ring keeps all of them for those who return later."""

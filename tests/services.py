@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 START_TIMEOUT_S = 10.0
@@ -33,16 +35,37 @@ def redis_executable() -> str:
     return found
 
 
+@dataclass(frozen=True)
+class Program:
+    """A redis-server, and what it needs in its environment."""
+
+    path: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 class RedisServer:
     """One redis-server that a test may stop, freeze, and start again on the same port; empty after each start.
 
-    With `durable=True` it appends to a file, so what was acknowledged is there after the next start.
+    With `durable=True` it appends to a file, so what was acknowledged is there after the next start. `arguments` stand in the place of
+    those that make it a plain server.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool = False,
+        port: int | None = None,
+        options: Sequence[str] = (),
+        arguments: Sequence[str] | None = None,
+        program: Program | None = None,
+    ) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
         self.durable = durable
+        self.options = options
+        self.arguments = arguments
+        self.program = program or Program(redis_executable())
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,12 +79,14 @@ class RedisServer:
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    redis_executable(),
+                    self.program.path,
+                    *(self._server_arguments() if self.arguments is None else self.arguments),
                     *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
-                    *("--save", "", "--appendonly", "yes" if self.durable else "no"),
+                    *self.options,
                 ],
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self.program.environment},
             )
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
@@ -69,6 +94,9 @@ class RedisServer:
                 self.kill()
                 raise RuntimeError("redis did not start: " + (self.folder / "redis.log").read_text()[-2000:])
             time.sleep(0.02)
+
+    def _server_arguments(self) -> list[str]:
+        return ["--save", "", "--appendonly", "yes" if self.durable else "no"]
 
     def _answers(self) -> bool:
         try:

@@ -48,7 +48,7 @@ async def _open_session(call: Call, user_id: str) -> models.SignedIn:
         user = await identity.get_user(c, user_id)
     assert user is not None
     call.cookies.append((SESSION_COOKIE, token))
-    return models.SignedIn(user=_user(user))
+    return models.SignedIn(user=user_shown(user))
 
 
 async def _sign_in(call: Call) -> models.SignedIn:
@@ -93,7 +93,7 @@ async def _me(call: Call) -> models.Me:
         viewer=models.Viewer(viewer_id=guest.viewer_id, name=guest.name, ghost=guest.ghost)
         if guest
         else None,
-        user=_user(user) if user else None,
+        user=user_shown(user) if user else None,
     )
 
 
@@ -117,7 +117,7 @@ async def _ticket(call: Call) -> models.Ticket:
     )
 
 
-def _user(user: User) -> models.UserShown:
+def user_shown(user: User) -> models.UserShown:
     return models.UserShown(user_id=user.user_id, email=user.email, name=user.name, roles=dict(user.roles))
 
 

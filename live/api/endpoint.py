@@ -43,11 +43,13 @@ READ: Final = frozenset({"moderator", "analyst", "seller", "host", "owner"})
 _KEY: Final = re.compile(r"^[\x21-\x7e]{8,255}$")
 _PARAMETERS: Final[Mapping[str, str]] = {
     "room_id": r"^rm_[A-Za-z0-9_]{1,60}$",
+    "product_id": r"^pr_[A-Za-z0-9_]{1,60}$",
+    "user_id": r"^us_[A-Za-z0-9_]{1,60}$",
+    "invite_id": r"^in_[A-Za-z0-9_]{1,60}$",
     "sale_id": r"^sl_[A-Za-z0-9_]{1,60}$",
     "order_id": r"^or_[A-Za-z0-9_]{1,60}$",
     "comment_id": r"^co_[A-Za-z0-9_]{1,60}$",
     "viewer_id": r"^(gu|us)_[A-Za-z0-9_]{1,60}$",
-    "user_id": r"^us_[A-Za-z0-9_]{1,60}$",
     "provider": r"^[a-z_]{1,20}$",
     "attempt_id": r"^pa_[A-Za-z0-9_]{1,60}$",
     "endpoint_id": r"^we_[A-Za-z0-9_]{1,60}$",

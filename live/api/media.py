@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from live import origins
 from live.api.endpoint import PRODUCE, Call, Endpoint
 from live.api.models import Model
-from live.media import tokens
+from live.media import ice, tokens
 from live.problems import HttpProblem
 
 
@@ -15,9 +17,18 @@ class NewMediaToken(Model):
     purpose: Literal["publish", "play"]
 
 
+class IceServerShown(Model):
+    urls: str
+    username: str | None = None
+    credential: str | None = None
+
+
 class MediaTokenShown(Model):
     url: str
     token: str
+    hls: str | None = None
+    """The playlist for whoever can't watch by WebRTC; needs no token."""
+    ice_servers: list[IceServerShown] = Field(default_factory=list)
 
 
 async def _token(call: Call) -> MediaTokenShown:
@@ -25,17 +36,22 @@ async def _token(call: Call) -> MediaTokenShown:
     room_id = call.in_room.room_id
     settings = call.wiring.settings
     key = settings.key("media")
+    servers = [
+        IceServerShown(urls=s.url, username=s.username, credential=s.credential)
+        for s in ice.servers(settings, call.now_ms)
+    ]
     base = origins.media_url(settings, call.request.headers.get("host"))
     if body.purpose == "play":
         token = tokens.play_token(key, room_id, call.buyer_id, call.now_ms)
-        return MediaTokenShown(url=f"{base}/whep/{room_id}", token=token)
+        hls = f"{origins.hls_url(settings, call.request.headers.get('host'))}/hls/{room_id}/index.m3u8"
+        return MediaTokenShown(url=f"{base}/whep/{room_id}", token=token, hls=hls, ice_servers=servers)
     user = call.caller.user
     if user is None:
         raise HttpProblem(401, "sign_in_required", "Sign in with an account that works in this room.")
     if call.caller.role_in(room_id) not in PRODUCE:
         raise HttpProblem(403, "wrong_role", f"This needs one of: {', '.join(sorted(PRODUCE))}.")
     token = tokens.publish_token(key, room_id, user.user_id, call.now_ms)
-    return MediaTokenShown(url=f"{base}/whip/{room_id}", token=token)
+    return MediaTokenShown(url=f"{base}/whip/{room_id}", token=token, ice_servers=servers)
 
 
 ENDPOINTS = (

@@ -38,11 +38,15 @@ Line100 = Annotated[str, _line(100), _clean]
 Line200 = Annotated[str, _line(200), _clean]
 OptionalLine200 = Annotated[str, _line(200, 0), _clean]
 Line254 = Annotated[str, _line(254), _clean]
+Email = Annotated[
+    str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]{1,189}$", strip_whitespace=True), _clean
+]
 Line300 = Annotated[str, _line(300), _clean]
 Line500 = Annotated[str, _line(500), _clean]
 VariantId = Annotated[str, StringConstraints(pattern=r"^va_[A-Za-z0-9_]{1,60}$")]
 ProductId = Annotated[str, StringConstraints(pattern=r"^pr_[A-Za-z0-9_]{1,60}$")]
 ViewerId = Annotated[str, StringConstraints(pattern=r"^(gu|us)_[A-Za-z0-9_]{1,60}$")]
+UserId = Annotated[str, StringConstraints(pattern=r"^us_[A-Za-z0-9_]{1,60}$")]
 Minor = Annotated[int, Field(ge=1, le=MAX_MINOR)]
 Localised = dict[str, str]
 
@@ -115,6 +119,7 @@ class RoomShown(Model):
     status: str
     rehearsal: bool
     host_name: str
+    starts_at_ms: int | None
     started_at_ms: int | None
 
 
@@ -185,6 +190,8 @@ class RoomPage(Model):
     pinned_product_id: str | None
     sales: list[SaleShown]
     role: str | None
+    run_version: int
+    """Of `products` as they are here; the value `run` says when they are others."""
 
 
 class RoomList(Model):

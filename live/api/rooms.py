@@ -13,20 +13,21 @@ from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
 from live import audit, rooms
 from live.api import models
-from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint
+from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query
 from live.api.sales import shown_sales
 from live.projector import PRIVATE_STATES
 from live.rooms import Room
 from live.shared_reads import SharedReads
 
 SALES_SHOWN: Final = 30
+AUDIT_SEARCH: Final = Query("q", "Part of an action, of who did it or of what it was done to.", r"^.{1,80}$")
 _PUBLIC_STATES: Final = tuple(state for state in STATES if state not in PRIVATE_STATES)
 
 
 async def _list(call: Call) -> models.RoomList:
     async with call.wiring.database.read() as c:
         found = await rooms.list_all(c)
-    return models.RoomList(rooms=[_room(room) for room in found])
+    return models.RoomList(rooms=[room_shown(room) for room in found])
 
 
 async def _page(call: Call) -> models.RoomPage | Response:
@@ -55,11 +56,12 @@ async def _read_page(call: Call, role: str | None) -> models.RoomPage:
     shown = {sale.sale_id: sale for sale in (*recent, *active)}
     sales = sorted(shown.values(), key=lambda sale: (sale.created_at_ms, sale.sale_id), reverse=True)
     return models.RoomPage(
-        room=_room(room),
-        products=[_product(products[product_id]) for product_id in ids if product_id in products],
+        room=room_shown(room),
+        products=[product_shown(products[product_id]) for product_id in ids if product_id in products],
         pinned_product_id=room.pinned_product_id,
         sales=await shown_sales(call.wiring, sales),
         role=role,
+        run_version=room.run_version,
     )
 
 
@@ -74,7 +76,7 @@ async def _pin(call: Call) -> models.RoomShown:
     await call.wiring.broker.publish(
         room_id, events=[("pin", event)], values=after.values(), once=f"pin:{call.action_id}"
     )
-    return _room(after)
+    return room_shown(after)
 
 
 async def _status(call: Call) -> models.RoomShown:
@@ -88,7 +90,7 @@ async def _status(call: Call) -> models.RoomShown:
     await call.wiring.broker.publish(
         room_id, events=[("room", event)], values=after.values(), once=f"status:{call.action_id}"
     )
-    return _room(after)
+    return room_shown(after)
 
 
 async def _announce(call: Call) -> None:
@@ -131,7 +133,9 @@ async def _stats(call: Call) -> models.Stats:
 
 async def _audit(call: Call) -> models.AuditPage:
     async with call.wiring.database.read() as c:
-        entries, next_cursor = await audit.entries(c, call.in_room.room_id, call.limit, call.query("cursor"))
+        entries, next_cursor = await audit.entries(
+            c, call.in_room.room_id, call.limit, call.query("cursor"), call.query("q")
+        )
     return models.AuditPage(
         entries=[models.AuditEntry(**asdict(entry)) for entry in entries], next_cursor=next_cursor
     )
@@ -151,18 +155,20 @@ async def _record(c: Any, call: Call, action: str, target: str, before: Room, af
     )
 
 
-def _room(room: Room) -> models.RoomShown:
+def room_shown(room: Room) -> models.RoomShown:
+    """A room as the API gives it."""
     return models.RoomShown(
         room_id=room.room_id,
         title=room.title,
         status=room.status,
         rehearsal=room.rehearsal,
         host_name=room.host_name,
+        starts_at_ms=room.starts_at_ms,
         started_at_ms=room.started_at_ms,
     )
 
 
-def _product(product: Product) -> models.ProductShown:
+def product_shown(product: Product) -> models.ProductShown:
     return models.ProductShown(
         product_id=product.product_id,
         title=product.title,
@@ -245,6 +251,6 @@ ENDPOINTS = (
         handler=_audit,
         roles=READ,
         answer=models.AuditPage,
-        queries=(LIMIT, CURSOR),
+        queries=(AUDIT_SEARCH, LIMIT, CURSOR),
     ),
 )

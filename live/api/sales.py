@@ -13,6 +13,7 @@ from commerce.errors import Invalid, OutOfState, Unavailable
 from commerce.sale_rules import OCCUPYING, NewSale, Problem, Sale
 from commerce.sales import SaleDesk
 from live import audit, console
+from live.api import desk as held_desk
 from live.api import models
 from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint
 from live.console import Action, audited_desk
@@ -55,6 +56,7 @@ def _desk(call: Call, action: str, sale_id: str | None = None) -> SaleDesk:
 
 
 async def _create(call: Call) -> models.SaleShown:
+    await held_desk.require(call)
     body: models.NewSaleBody = call.body
     sale = await _desk(call, "sale_create").create(call.in_room.room_id, NewSale(**body.model_dump()))
     return await shown(call.wiring, sale)
@@ -98,6 +100,7 @@ async def _log(call: Call) -> Response:
 
 
 async def _edit(call: Call) -> models.SaleShown:
+    await held_desk.require(call)
     body: models.SaleChanges = call.body
     changes = body.model_dump(exclude_unset=True, exclude_none=True)
     sale_id = call.parameter("sale_id")
@@ -105,6 +108,7 @@ async def _edit(call: Call) -> models.SaleShown:
 
 
 async def _validate(call: Call) -> models.Validated:
+    await held_desk.require(call)
     sale_id = call.parameter("sale_id")
     desk = _desk(call, "sale_validate", sale_id)
     problems = await desk.validate(sale_id)
@@ -118,6 +122,7 @@ async def _validate(call: Call) -> models.Validated:
 
 
 async def _reconcile(call: Call) -> models.SaleShown:
+    await held_desk.require(call)
     sale = await call.wiring.sale_desk.reconcile(call.parameter("sale_id"))
     await _note(call, "sale_reconcile", sale, console.shown(sale))
     await call.wiring.projector.publish_sale(sale)
@@ -143,6 +148,7 @@ def _control(action: str, act: Act) -> Callable[[Call], Any]:
     """A handler for one control: act with its line in the log, then tell the room."""
 
     async def handler(call: Call) -> models.SaleShown:
+        await held_desk.require(call)
         sale_id = call.parameter("sale_id")
         sale = await act(_desk(call, f"sale_{action}", sale_id), sale_id, call)
         await call.wiring.projector.publish_sale(sale)

@@ -88,7 +88,12 @@ class Announcer:
         if said is None and not publishing:
             return  # nobody was ever on air here: another process may know more
         if said is None or said.data["publishing"] != publishing:
-            data = {"publishing": publishing, "since_ms": now_ms, "whep": f"/whep/{room_id}", "hls": None}
+            data = {
+                "publishing": publishing,
+                "since_ms": now_ms,
+                "whep": f"/whep/{room_id}",
+                "hls": f"/hls/{room_id}/index.m3u8",
+            }
             said = self._said[room_id] = _Said(now_ms, data, -RENEW_S)
         elif now_s - said.at_s < RENEW_S:
             return

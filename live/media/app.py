@@ -1,4 +1,4 @@
-"""The media process' HTTP: WHIP (RFC 9725) to publish, WHEP (draft-ietf-wish-whep) to watch, health and metrics.
+"""The media process' HTTP: WHIP (RFC 9725) to publish, WHEP (draft-ietf-wish-whep) and HLS to watch, health and metrics.
 
 A token in the `Authorization` header is the only key, and no cookie is looked at, so any page may call from any origin.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,11 +20,14 @@ from starlette.routing import Route
 
 from commerce.clock import wall_clock_ms
 from live import problems
-from live.media import tokens
+from live.media import ice, tokens
 from live.media.announcer import Announcer
+from live.media.feed import Feeds
+from live.media.hls import HlsRooms
+from live.media.hls_routes import hls_routes
 from live.media.metrics import MediaMetrics
 from live.media.offers import MAX_SDP_BYTES, read_fragment, read_offer
-from live.media.sessions import Session, Sessions
+from live.media.sessions import Bounds, Session, Sessions
 from live.media.tokens import Audience, MediaToken
 from live.problems import HttpProblem
 from live.settings import Settings
@@ -58,13 +61,17 @@ def create_media_app(
     clock_ms: Callable[[], int] = wall_clock_ms,
 ) -> Starlette:
     """The app. Its lifespan ticks the sessions and ends them; `announcer` tells rooms what is on air, None tells nobody."""
-    carried = sessions if sessions is not None else Sessions(time.monotonic)
+    carried = (
+        sessions if sessions is not None else Sessions(time.monotonic, Bounds(viewers=settings.media_viewers))
+    )
+    feeds = Feeds(carried.stream, time.monotonic, clock_ms)
+    hls = HlsRooms(feeds, time.monotonic, clock_ms)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(_tick(carried, stop), name="media sessions")
+            group.create_task(_tick((carried, feeds, hls), stop), name="media sessions")
             if announcer is not None:
                 group.create_task(announcer.run(stop), name="media announcer")
             try:
@@ -81,6 +88,7 @@ def create_media_app(
                 _session,
                 methods=["PATCH", "DELETE", "OPTIONS"],
             ),
+            *hls_routes(),
             Route("/healthz", _health),
             Route("/readyz", _health),
             Route("/metrics", _metrics),
@@ -88,16 +96,24 @@ def create_media_app(
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error},
     )
+    app.state.settings = settings
     app.state.key = settings.key("media")
     app.state.sessions = carried
+    app.state.feeds = feeds
+    app.state.hls = hls
     app.state.metrics = MediaMetrics(carried)
     app.state.clock_ms = clock_ms
     return app
 
 
-async def _tick(sessions: Sessions, stop: asyncio.Event) -> None:
+class _Ticking(Protocol):
+    def tick(self) -> None: ...
+
+
+async def _tick(parts: Sequence[_Ticking], stop: asyncio.Event) -> None:
     while not stop.is_set():
-        sessions.tick()
+        for part in parts:
+            part.tick()
         try:
             await asyncio.wait_for(stop.wait(), TICK_S)
         except TimeoutError:
@@ -137,7 +153,7 @@ async def _open(request: Request) -> Response:
     sessions: Sessions = request.app.state.sessions
     begin = sessions.publish if audience == "whip" else sessions.play
     session = await begin(token, signed, offer)
-    return Response(
+    response = Response(
         session.answer,
         201,
         media_type=SDP,
@@ -147,6 +163,10 @@ async def _open(request: Request) -> Response:
             "Accept-Patch": FRAGMENT,
         },
     )
+    state = request.app.state
+    for server in ice.servers(state.settings, state.clock_ms()):
+        response.headers.append("Link", server.link)
+    return response
 
 
 async def _trickle(request: Request) -> Response:

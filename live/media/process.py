@@ -22,7 +22,7 @@ from live.media.announcer import Announcer
 from live.media.app import create_media_app
 from live.media.on_air import OnAir
 from live.media.rehearsal_picture import RehearsalPicture
-from live.media.sessions import Sessions
+from live.media.sessions import Bounds, Sessions
 from live.processes import CannotStart, beat, port_is_free
 from live.settings import Settings
 from realtime.broker import Broker, BrokerUnavailable
@@ -84,7 +84,7 @@ class _Redis:
 
 def create_process_app(settings: Settings) -> Starlette:
     """The app with its announcer and test picture."""
-    sessions = Sessions(time.monotonic)
+    sessions = Sessions(time.monotonic, Bounds(viewers=settings.media_viewers))
     redis = _Redis(settings)
     announcer = Announcer(sessions, redis.publish, wall_clock_ms, time.monotonic, redis.renew)
     app = create_media_app(settings, sessions, announcer)

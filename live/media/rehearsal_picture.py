@@ -113,7 +113,7 @@ class RehearsalPicture:
                     self._send("audio", "OPUS", sounds * 960, [self._sounds[sounds % SOUNDS_PER_S]])
                     sounds += 1
                 if pictures <= elapsed_s * PICTURES_PER_S:
-                    if self._stream.viewers:
+                    if self._stream.is_wanted:
                         at_s = began_s + pictures / PICTURES_PER_S
                         payloads = await asyncio.to_thread(self._encode, pictures, at_s)
                         self._send("video", "H264", pictures * 90_000 // PICTURES_PER_S, payloads)

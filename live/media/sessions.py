@@ -45,7 +45,8 @@ _NEGOTIATION_ERRORS: Final = (
 class Bounds:
     """How much one media process takes on."""
 
-    sessions: int = 2000
+    viewers: int = 500
+    publishers: int = 200
     half_open: int = 200
     rooms: int = 200
     per_subject: int = 4
@@ -260,8 +261,9 @@ class Sessions:
         ]
         if len(own) >= self.bounds.per_subject:
             self._end(min(own, key=lambda s: s.began_at_s))
-        if len(self.by_id) >= self.bounds.sessions:
-            raise _busy("This server has as many viewers as it can carry.")
+        of_kind = sum(s.token.audience == token.audience for s in self.by_id.values())
+        if of_kind >= (self.bounds.publishers if token.audience == "whip" else self.bounds.viewers):
+            raise _busy("This server has as many viewers as it can carry: watch by HLS.")
         if sum(s.is_half_open for s in self.by_id.values()) >= self.bounds.half_open:
             raise _busy("Too many connections are being set up.")
         session = Session(token, signed, stream, self._clock_s())
@@ -315,15 +317,14 @@ class Sessions:
             if self._is_dead(session, now_s):
                 self.reaped += 1
                 self._end(session)
+        # A publisher whose answer is still being made has the stream already, and must find it in its room afterwards.
         used = {session.token.room_id for session in self.by_id.values()}
         for room_id, stream in list(self.streams.items()):
             stream.tick()
             stream.ask_if_due()
-            if room_id in used and not stream.is_publishing:
-                continue  # a host whose answer is being made has this stream already, and must find it in its room afterwards
             if stream.is_publishing:
                 self._last_on_air_s[room_id] = now_s
-            elif stream.source is None and not stream.viewers and not self.is_on_air(room_id):
+            elif not (stream.source or stream.is_wanted or room_id in used or self.is_on_air(room_id)):
                 del self.streams[room_id]
                 self._last_on_air_s.pop(room_id, None)
 

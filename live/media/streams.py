@@ -19,6 +19,14 @@ SILENT_AFTER_S: Final = 2.0
 NTP_SECOND: Final = 1 << 32
 
 
+class Listener(Protocol):
+    """Whoever takes a room's packets as they come, without a network of its own: segments and recordings."""
+
+    def hear(self, kind: Kind, packet: MediaPacket) -> None: ...
+
+    def source_changed(self) -> None: ...
+
+
 class Source(Protocol):
     """Whoever publishes: a WHIP session, or the test picture."""
 
@@ -90,6 +98,12 @@ class Track:
         """The publisher's sender report: both tracks' clocks against the publisher's wall clock."""
         self._clock_report = _ClockReport(ntp_time, (rtp_time + self._timestamp_offset) & 0xFFFFFFFF, now_s)
 
+    @property
+    def clock_report(self) -> tuple[int, int] | None:
+        """NTP time (64 bits) and RTP time of the publisher's last sender report."""
+        report = self._clock_report
+        return (report.ntp_time, report.rtp_time & 0xFFFFFFFF) if report is not None else None
+
     def tick(self, now_s: float) -> None:
         """Once a second: sender reports to everyone."""
         report = self._clock_report
@@ -115,6 +129,7 @@ class RoomStream:
         self.room_id = room_id
         self.source: Source | None = None
         self.tracks: dict[Kind, Track] = {"audio": Track("audio"), "video": Track("video")}
+        self.listeners: set[Listener] = set()
         self.key_frames_asked = 0
         self._clock_s = clock_s
         self._asked_at_s: float | None = None
@@ -131,6 +146,8 @@ class RoomStream:
             for outlet in track.outlets:
                 # Packets of the new one make no sense to a decoder before its first key frame.
                 outlet.waits_for_key_frame = True
+        for listener in self.listeners:
+            listener.source_changed()
         self.want_key_frame()
         return before
 
@@ -156,6 +173,9 @@ class RoomStream:
         packet = self.tracks[kind].receive(codec, sequence, timestamp, marker, payload, now_s)
         if packet is not None and kind == "video" and packet.starts_key_frame:
             self._wants_key_frame = False
+        if packet is not None:
+            for listener in list(self.listeners):
+                listener.hear(kind, packet)
 
     def heard_clock(self, source: Source, kind: Kind, ntp_time: int, rtp_time: int) -> None:
         if source is self.source:
@@ -198,6 +218,11 @@ class RoomStream:
     @property
     def viewers(self) -> int:
         return max(len(track.outlets) for track in self.tracks.values())
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody takes the picture."""
+        return bool(self.viewers or self.listeners)
 
     @property
     def is_publishing(self) -> bool:

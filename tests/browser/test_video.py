@@ -88,3 +88,97 @@ def _moves(page: Page) -> bool:
     before = frames(page)
     page.wait_for_timeout(400)
     return frames(page) > before
+
+
+def prepared(new_page: NewPage, prepare: Callable[[Page], object]) -> NewPage:
+    """Pages that something was done to before they open anything."""
+
+    def make(**options: int | str) -> Page:
+        page = new_page(**options)
+        prepare(page)
+        return page
+
+    return make
+
+
+def recorder(urls: list[str]) -> Callable[[Page], object]:
+    return lambda page: page.on("request", lambda request: urls.append(request.url))
+
+
+WITHOUT_WEBRTC = "delete globalThis.RTCPeerConnection; delete globalThis.webkitRTCPeerConnection;"
+
+
+def way(page: Page) -> str | None:
+    pill = page.get_by_test_id("video-delay")
+    return pill.get_attribute("data-way") if pill.count() else None
+
+
+def code_ms(page: Page) -> int | None:
+    """The time of day that the test picture shows (ms, modulo 2^24), read from the pixels; None when there are none."""
+    found: int | None = page.get_by_test_id("video").evaluate(
+        """video => {
+          if (!video.videoWidth) return null;
+          const canvas = document.createElement("canvas");
+          canvas.width = video.videoWidth; canvas.height = 16;
+          const pen = canvas.getContext("2d");
+          pen.drawImage(video, 0, 0);
+          const block = video.videoWidth / 24;
+          let value = 0;
+          for (let bit = 0; bit < 24; bit++) {
+            const pixel = pen.getImageData(Math.floor(bit * block + block / 2), 8, 1, 1).data;
+            value = value * 2 + (pixel[1] > 128 ? 1 : 0);
+          }
+          return value;
+        }"""
+    )
+    return found
+
+
+def glass_to_glass_ms(page: Page) -> int | None:
+    shown = code_ms(page)
+    return None if shown is None else (int(time.time() * 1000) - shown) % 2**24
+
+
+def test_a_browser_without_webrtc_plays_hls_and_says_how_late_it_is(filmed: Show, new_page: NewPage) -> None:
+    fetched: list[str] = []
+
+    def prepare(page: Page) -> None:
+        page.add_init_script(WITHOUT_WEBRTC)
+        recorder(fetched)(page)
+
+    viewer = join(prepared(new_page, prepare), filmed, "Bea")
+    wait_until_sync(lambda: frames(viewer) > 10, 30, "the picture to move by HLS")
+    wait_until_sync(lambda: way(viewer) == "hls", 10, "the page to say it")
+    before = frames(viewer)
+    wait_until_sync(lambda: frames(viewer) > before + 60, 20, "the picture to go on")
+    said = int(viewer.get_by_test_id("video-delay").get_attribute("data-ms") or 0)
+    true_ms = glass_to_glass_ms(viewer)
+    assert true_ms is not None
+    assert true_ms < 10_000
+    assert abs(said - true_ms) < 1_500, f"the page says {said} ms, the burnt-in clock {true_ms} ms"
+    assert any("_HLS_part=" in url for url in fetched), "low latency: the playlist is asked for in advance"
+
+
+def test_a_viewer_beyond_the_capacity_gets_hls_and_webrtc_when_there_is_room_again(
+    tmp_path_factory: pytest.TempPathFactory, new_page: NewPage
+) -> None:
+    roles = ("web", "hub", "worker", "media")
+    full = {"FLASHROOM_MEDIA_VIEWERS": "1"}
+    with Show(tmp_path_factory.mktemp("full"), roles=roles, environment=full) as show:
+        first = join(new_page, show, "Ann")
+        wait_until_sync(lambda: way(first) == "webrtc", 30, "the first one to watch by WebRTC")
+        loaded: list[str] = []
+        second = join(prepared(new_page, recorder(loaded)), show, "Bob")
+        wait_until_sync(lambda: way(second) == "hls" and frames(second) > 10, 30, "the second one by HLS")
+        assert any("video-hls" in url for url in loaded)
+        first.close()
+        wait_until_sync(lambda: way(second) == "webrtc", 60, "the second one to come back to WebRTC")
+        before = frames(second)
+        wait_until_sync(lambda: frames(second) > before + 10, 20, "the picture to move")
+
+
+def test_who_watches_by_webrtc_never_loads_the_hls_player(filmed: Show, new_page: NewPage) -> None:
+    loaded: list[str] = []
+    viewer = join(prepared(new_page, recorder(loaded)), filmed, "Cyd")
+    wait_until_sync(lambda: way(viewer) == "webrtc", 30, "the picture by WebRTC")
+    assert not [url for url in loaded if "video-hls" in url or "/hls/" in url]

@@ -78,7 +78,7 @@ class FaultyLedger(HotLedger):
         self.lose_next_reply = False
         self.incarnation = uuid.uuid4().hex
 
-    async def run_id(self) -> str:
+    async def run_id(self, room_id: str) -> str:
         if self.away:
             raise Unavailable("redis_unavailable")
         return self.incarnation

@@ -260,7 +260,7 @@ async def test_the_engine_without_a_guard_is_noticed(
 
 
 async def ignoring_another_incarnation(patch: pytest.MonkeyPatch, database: Any, tmp_path: Path) -> None:
-    async def run_id(self: HotLedger) -> str:
+    async def run_id(self: HotLedger, room_id: str) -> str:
         return "always the same"
 
     patch.setattr(HotLedger, "run_id", run_id)

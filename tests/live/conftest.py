@@ -166,7 +166,7 @@ async def _fill(wiring: Wiring, room_id: str) -> None:
                 password_hash=PASSWORD_HASH,
                 now_ms=now_ms,
             )
-            await people.give_role(c, room_id, f"us_{role}", role)
+            await people.give(c, room_id, f"us_{role}", role)
 
 
 def _product(name: str) -> Product:

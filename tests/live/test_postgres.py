@@ -11,7 +11,17 @@ from live import migrations
 from live.settings import Settings
 from tests.commerce.databases import PostgresServer, postgres_server
 from tests.live import test_answers, test_console, test_identity
-from tests.live.api import test_after_sales, test_endpoint, test_orders, test_rooms, test_sales
+from tests.live.api import (
+    test_after_sales,
+    test_charts,
+    test_desk,
+    test_endpoint,
+    test_orders,
+    test_people,
+    test_rooms,
+    test_run_of_show,
+    test_sales,
+)
 from tests.live.conftest import Shop, opened
 
 CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
@@ -31,6 +41,17 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_after_sales.test_the_list_of_orders_is_a_file_and_taking_it_is_logged,
     test_console.test_a_call_that_is_repeated_after_a_crash_tells_of_itself_once,
     test_console.test_the_log_is_read_in_pages_from_the_newest,
+    test_desk.test_a_take_over_is_told_to_all_and_locks_the_one_who_had_it,
+    test_desk.test_of_two_who_take_over_at_once_one_is_asked_again,
+    test_people.test_the_last_owner_stays,
+    test_people.test_an_invitation_makes_an_account_that_works_in_the_room,
+    test_people.test_a_withdrawn_or_replaced_invitation_opens_nothing,
+    test_run_of_show.test_a_csv_adds_items_and_read_again_changes_prices_not_stock,
+    test_charts.test_stock_is_drawn_from_samples_that_the_worker_took,
+    test_charts.test_watching_is_drawn_with_what_was_done_when,
+    test_charts.test_the_funnel_and_the_money_tell_placed_paid_and_refunded_apart,
+    test_charts.test_the_summary_counts_the_same_and_comes_as_csv,
+    test_charts.test_the_log_comes_whole_as_csv_and_as_json_lines,
     test_answers.test_calls_that_come_together_each_get_their_own_answer,
     test_answers.test_one_key_asked_for_many_times_at_once_is_claimed_once,
 )

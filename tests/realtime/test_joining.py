@@ -264,8 +264,8 @@ async def test_what_is_published_while_a_room_is_read_is_not_lost(
     async with running_hub(redis_url, HubSettings(early_messages_max=kept, likes_interval_s=1000)) as hub:
         load, in_between = hub.broker.load, [[comment("a"), comment("b")]]
 
-        async def load_and_be_overtaken(room_id: str) -> StoredRoom:
-            stored = await load(room_id)
+        async def load_and_be_overtaken(room_id: str, known: tuple[str, int] | None) -> StoredRoom:
+            stored = await load(room_id, known)
             if in_between:
                 values = {"likes": (9, {"total": 9})}
                 await broker.publish(room_id, events=in_between.pop(), values=values)

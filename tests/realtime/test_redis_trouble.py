@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 from redis.exceptions import RedisError
 
 from realtime import broker as broker_module
+from realtime import hub as hub_module
 from realtime import pubsub
 from realtime.broker import Broker, BrokerUnavailable
 from realtime.hub import HubSettings
 from realtime.protocol import CommandError
 from tests.realtime.hubs import RunningHub, running_hub, watching
-from tests.services import running_redis, wait_until
+from tests.services import free_port, running_redis, wait_until
+from tests.tcp_proxy import running_proxy
 
 SETTINGS = HubSettings(presence_interval_s=0.05, likes_interval_s=0.02)
 
@@ -115,6 +118,43 @@ async def test_a_frozen_redis_pauses_the_chat_and_a_thawed_one_resumes_it(
             assert (viewer.client.jumps, viewer.client.close_codes) == (0, [])
 
 
+@pytest.mark.parametrize("comes_back", ["as it was", "empty"])
+async def test_redis_stops_for_ten_seconds_under_the_timings_of_production(
+    tmp_path: Path, room_id: str, monkeypatch: pytest.MonkeyPatch, comes_back: str
+) -> None:
+    monkeypatch.undo()
+    with running_redis(tmp_path) as server:
+        async with (
+            running_hub(server.url) as one,
+            running_hub(server.url) as other,
+            watching(one.url, room_id) as a,
+            watching(other.url, room_id) as b,
+        ):
+            await a.client.command("comment", text="before")
+            await wait_until(lambda: b.texts == ["before"])
+            frozen_s = time.monotonic()
+            server.freeze()
+            await wait_until(lambda: a.client.mode["chat"] == b.client.mode["chat"] == "paused", 8)
+            with pytest.raises(CommandError) as refused:
+                await a.client.command("comment", text="lost")
+            assert refused.value.code == "unavailable"
+            await b.client.command("like", count=3)
+            await wait_until(lambda: time.monotonic() - frozen_s > 10, 11)
+            if comes_back == "empty":
+                server.kill()
+                server.start()
+            else:
+                server.thaw()
+            await wait_until(lambda: a.client.mode["chat"] == b.client.mode["chat"] == "full", 10)
+            await publish_until_taken(one.broker, room_id, "after")
+            await publish_until_taken(other.broker, room_id, "on")
+            await wait_until(lambda: a.texts == b.texts == ["before", "after", "on"])
+            await wait_until(lambda: a.client.values.get("likes") == (3, {"total": 3}), 10)
+            jumps = 1 if comes_back == "empty" else 0
+            assert (a.client.jumps, b.client.jumps) == (jumps, jumps)
+            assert a.client.close_codes == b.client.close_codes == []
+
+
 async def test_a_subscription_that_went_deaf_is_noticed_by_its_own_probe(
     tmp_path: Path, room_id: str
 ) -> None:
@@ -190,6 +230,125 @@ async def test_viewers_of_many_rooms_all_come_through_a_restart(tmp_path: Path) 
             await wait_until(lambda: all(v.texts == ["on"] for v in viewers))
             for visit in visits:
                 await visit.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("bound", [8, 10_000], ids=["bounded", "control without a bound"])
+async def test_rooms_are_read_again_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: int
+) -> None:
+    monkeypatch.setattr(hub_module, "TOTALS_AT_ONCE", bound)
+    rooms = [f"rm_{n}" for n in range(100)]
+    with running_redis(tmp_path) as server:
+        async with running_hub(server.url, SETTINGS) as hub, contextlib.AsyncExitStack() as stack:
+            viewers = [await stack.enter_async_context(watching(hub.url, room_id)) for room_id in rooms]
+            under_way = most = 0
+            load = hub.broker.load
+
+            async def counted(*args: Any) -> Any:
+                nonlocal under_way, most
+                under_way += 1
+                most = max(most, under_way)
+                try:
+                    return await load(*args)
+                finally:
+                    under_way -= 1
+
+            monkeypatch.setattr(hub.broker, "load", counted)
+            server.kill()
+            await wait_until(lambda: not is_connected(hub))
+            server.start()
+            await wait_until(lambda: all(v.client.mode["chat"] == "full" and v.client.jumps for v in viewers))
+            assert most == min(bound, len(rooms))
+
+
+async def test_a_room_that_is_read_again_asks_for_what_it_missed_only(tmp_path: Path, room_id: str) -> None:
+    with running_redis(tmp_path, durable=True) as server:
+        async with running_hub(server.url, SETTINGS) as hub, watching(hub.url, room_id) as viewer:
+            for n in range(500):
+                await hub.broker.publish(room_id, events=[comment(str(n))])
+            await wait_until(lambda: len(viewer.texts) == 500)
+            stored = await hub.broker.load(room_id, (viewer.client.epoch or "", 500))
+            assert (stored.offset, len(stored.events)) == (500, broker_module.KNOWN_EVENTS_READ)
+            assert len((await hub.broker.load(room_id, ("another", 500))).events) == 500
+
+
+async def test_channels_are_asked_for_in_batches_that_wait_for_each_other(tmp_path: Path) -> None:
+    names = [f"channel-{n:04}-" for n in range(1300)]
+    with running_redis(tmp_path) as server:
+        async with running_proxy(server.port) as proxy:
+            broker = await Broker.connect(server.url)
+            heard: list[bytes] = []
+            restored: list[int] = []
+            subscription = pubsub.Subscription(
+                pubsub.Server("127.0.0.1", proxy.port),
+                receive=lambda channel, payload: heard.append(channel),
+                lost=lambda channels: None,
+                restored=lambda channels: restored.append(len(channels)),
+                publish_probe=broker.publish_plainly,
+            )
+            await subscription.start()
+            await asyncio.gather(*map(subscription.subscribe, names))
+
+            asked = bytearray()
+            proxy.on_request = asked.extend
+            await proxy.cut()
+            proxy.hold_answers(
+                after=1
+            )  # The probe's channel is confirmed; no other is, and the connection is given up in the end.
+            accepted = proxy.accepted
+            await wait_until(lambda: proxy.accepted > accepted + 1)
+            assert asked.count(b"channel-") == pubsub.SUBSCRIBE_BATCH
+            assert restored == []
+
+            proxy.release_answers()
+            await wait_until(lambda: restored == [len(names)])
+            for name in (names[0], names[-1]):
+                await broker.publish_plainly(name, b"x")
+            await wait_until(lambda: heard == [names[0].encode(), names[-1].encode()])
+            await subscription.aclose()
+            await broker.aclose()
+
+
+async def test_hubs_come_back_at_different_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten subscriptions that were cut off together: each waits for as long as chance wants, and ever longer up to a bound."""
+    pauses: dict[str, list[float]] = {}
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float, *args: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        pauses.setdefault(task.get_name(), []).append(seconds)
+        await sleep(0, *args)
+
+    subscriptions = [
+        pubsub.Subscription(
+            pubsub.Server("127.0.0.1", free_port()),
+            receive=lambda channel, payload: None,
+            lost=lambda channels: None,
+            restored=lambda channels: None,
+            publish_probe=lambda channel, payload: sleep(0),
+        )
+        for _ in range(10)
+    ]
+    monkeypatch.setattr(pubsub, "RECONNECT_MAX_S", 2.0)
+    monkeypatch.setattr(pubsub.asyncio, "sleep", noted)
+    for number, one in enumerate(subscriptions):
+        one.begin()
+        assert one._task is not None
+        one._task.set_name(f"subscription {number}")
+    try:
+        async with asyncio.timeout(5):
+            while len(pauses) < 10 or min(map(len, pauses.values())) < 8:
+                await sleep(0.005)
+    finally:
+        monkeypatch.undo()
+        for one in subscriptions:
+            await one.aclose()
+    for number in range(8):
+        ceiling = min(2.0, 0.1 * 2**number)
+        of_all = [pauses[name][number] for name in sorted(pauses)]
+        assert all(ceiling / 2 <= pause_s <= ceiling for pause_s in of_all)
+        assert len(set(of_all)) == 10
 
 
 async def test_a_defect_in_a_pass_costs_a_jump_and_not_the_room(

@@ -25,6 +25,15 @@ GOOD_BODIES = {
     "/api/accounts": {"email": "new@example.com", "name": "Ann", "password": "correct horse"},
     "/api/sessions": {"email": "a@example.com", "password": "x"},
     "/api/rooms/{room_id}/pin": {"product_id": "pr_mug"},
+    "/api/rooms/{room_id}/products": {"title": "Cup", "price_minor": 100, "stock": 1},
+    "/api/rooms/{room_id}/product-imports": {"csv": "title,price,stock\nCup,1.00,1"},
+    "/api/rooms/{room_id}/people": {"email": "new@example.com", "role": "moderator"},
+    "/api/rooms/{room_id}/people/{user_id}": {"role": "moderator"},
+    "/api/rooms/{room_id}/saved-replies": {"replies": ["hello"]},
+    "/api/invites/look": {"token": "x" * 32},
+    "/api/invites/accept": {"token": "x" * 32, "name": "Ann", "password": "long enough"},
+    "/api/rooms/{room_id}/desk": {"take_over_from": "us_host"},
+    "/api/rooms/{room_id}/schedule": {"starts_at_ms": None},
     "/api/rooms/{room_id}/status": {"status": "live"},
     "/api/rooms/{room_id}/announcements": {"text": "hello"},
     "/api/rooms/{room_id}/sales": {"variant_id": "va_mug_blue", "price_minor": 1, "quota": 1},
@@ -42,7 +51,6 @@ GOOD_BODIES = {
     "/api/rooms/{room_id}/mutes": {"viewer_id": "gu_x", "seconds": 1},
     "/api/rooms/{room_id}/bans": {"viewer_id": "gu_x"},
     "/api/rooms/{room_id}/quarantine/{attempt_id}/handled": {"note": "sent back"},
-    "/api/rooms/{room_id}/people": {"email": "nobody@example.com", "role": "host"},
     "/api/rooms/{room_id}/webhooks": {"url": "https://shop.example"},
     "/api/rooms/{room_id}/webhooks/{endpoint_id}/rotate": {"generation": 1},
     "/api/rooms/{room_id}/chat": {"slow_mode_s": 0, "review": False, "off": False},
@@ -58,6 +66,8 @@ def path_of(endpoint: Endpoint, shop: Shop, sale_id: str, order_id: str = "or_no
         comment_id="co_none",
         viewer_id="gu_x",
         user_id="us_none",
+        invite_id="in_none",
+        product_id="pr_none",
         provider="sandbox",
         endpoint_id="we_none",
         delivery_id="1",
@@ -352,6 +362,7 @@ async def test_keys_of_two_callers_do_not_meet(shop: Shop) -> None:
         body = {"variant_id": shop.variant_id, "price_minor": 5000, "quota": 5}
         answer = await browser.post(f"/api/rooms/{shop.room_id}/sales", body, headers=headers)
         made.add(answer.json()["sale_id"])
+        await browser.call("DELETE", f"/api/rooms/{shop.room_id}/desk")
     assert len(made) == 2
 
 

@@ -46,6 +46,7 @@ async def test_a_sale_runs_from_draft_to_draining_and_each_step_is_audited(shop:
     entries = (await host.get(f"/api/rooms/{shop.room_id}/audit")).json()["entries"]
     actions = [entry["action"] for entry in reversed(entries)]
     assert actions == [
+        "desk_take",
         "sale_create",
         "sale_edit",
         "sale_validate",

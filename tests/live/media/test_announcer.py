@@ -42,7 +42,10 @@ async def test_a_room_hears_of_its_publisher_and_of_their_absence_within_three_s
     room.send()
     await room.announcer.look()
     assert room.said == [
-        (100_000, {"publishing": True, "since_ms": 100_000, "whep": "/whep/rm_1", "hls": None})
+        (
+            100_000,
+            {"publishing": True, "since_ms": 100_000, "whep": "/whep/rm_1", "hls": "/hls/rm_1/index.m3u8"},
+        )
     ]
     for _ in range(6):
         room.clock.now_s += 0.5

@@ -92,7 +92,7 @@ export class ConsoleSession {
       const page = await api.get<RoomPage>(`/api/rooms/${encodeURIComponent(roomId)}`);
       const role = page.role ?? this.roleIn(roomId);
       if (!mayDo(role, "see")) throw new Problem("no_role", 403, "");
-      const desk = new RoomDesk(roomId, role, page, () => this.signedOut());
+      const desk = new RoomDesk(roomId, role, page, this.user.peek()?.user_id ?? "", () => this.signedOut());
       this.desk.value = desk;
       remember(roomId);
       await desk.open();

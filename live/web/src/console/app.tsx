@@ -1,7 +1,8 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
 import { language, localised, shared } from "../shared/words";
+import { AcceptInvite, inviteToken } from "./accept-invite";
 import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
 import { KeysSheet, useKeys } from "./keys";
@@ -12,6 +13,7 @@ import { RunOfShow } from "./run-of-show";
 import { SaleDesk } from "./sale-desk";
 import { SignIn } from "./sign-in";
 import { Stage } from "./stage";
+import { SummarySheet } from "./summary";
 import { TopBar } from "./top-bar";
 import { type ConsoleWord, w } from "./words";
 
@@ -27,6 +29,7 @@ export function App({ session }: { session: ConsoleSession }) {
 function Page() {
   const session = useConsole();
   const desk = session.desk.value;
+  const [invite, setInvite] = useState(inviteToken);
   switch (session.phase.value) {
     case "loading":
     case "opening":
@@ -51,7 +54,7 @@ function Page() {
         </main>
       );
     case "sign_in":
-      return <SignIn />;
+      return invite ? <AcceptInvite token={invite} onDone={() => setInvite(null)} /> : <SignIn />;
     case "rooms":
       return <Rooms />;
     case "in":
@@ -69,6 +72,7 @@ const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
   ["chat", "chat"],
   ["video", "video"],
   ["orders", "orders"],
+  ["people", "people"],
   ["log", "log"],
 ];
 
@@ -96,14 +100,14 @@ function Desk() {
       </main>
       <RoomColumn />
       <nav class="tabs-bottom" aria-label={w("console")}>
-        {TABS.filter(([name]) => name !== "video" || desk.may("produce")).map(([name, word]) => (
+        {TABS.filter(([name]) => (name !== "video" && name !== "people") || desk.may("produce")).map(([name, word]) => (
           <button
             key={name}
             type="button"
             aria-current={tab === name ? "page" : undefined}
             onClick={() => {
               desk.tab.value = name;
-              if (name === "chat" || name === "video" || name === "orders" || name === "log") desk.sideTab.value = name;
+              if (name !== "show" && name !== "desk") desk.sideTab.value = name;
             }}
           >
             {w(word)}
@@ -111,6 +115,7 @@ function Desk() {
         ))}
       </nav>
       {desk.isKeysOpen.value && <KeysSheet />}
+      {desk.isSummaryOpen.value && <SummarySheet />}
     </div>
   );
 }

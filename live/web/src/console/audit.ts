@@ -30,6 +30,8 @@ export class Audit {
   readonly nextCursor = signal<string | null>(null);
   readonly problem = signal<string | null>(null);
   readonly isLoadingMore = signal(false);
+  /** Part of an action, of who did it or of what it was done to; the server looks. */
+  readonly query = signal("");
   private readonly poller: Poller;
 
   constructor(private readonly path: string) {
@@ -48,13 +50,28 @@ export class Audit {
     this.poller.soon();
   }
 
+  search(query: string): void {
+    if (query === this.query.peek()) return;
+    this.query.value = query;
+    this.entries.value = null;
+    this.nextCursor.value = null;
+    this.poller.soon();
+  }
+
+  private address(cursor: string | null): string {
+    const search = new URLSearchParams({ limit: String(PAGE) });
+    if (this.query.peek()) search.set("q", this.query.peek());
+    if (cursor) search.set("cursor", cursor);
+    return `${this.path}?${search}`;
+  }
+
   async more(): Promise<void> {
     const cursor = this.nextCursor.peek();
     const entries = this.entries.peek();
     if (!cursor || !entries || this.isLoadingMore.peek() || entries.length >= MAX_ENTRIES) return;
     this.isLoadingMore.value = true;
     try {
-      const page = await api.get<AuditPage>(`${this.path}?limit=${PAGE}&cursor=${encodeURIComponent(cursor)}`);
+      const page = await api.get<AuditPage>(this.address(cursor));
       this.entries.value = [...entries, ...page.entries];
       this.nextCursor.value = page.next_cursor;
     } catch (error) {
@@ -66,8 +83,11 @@ export class Audit {
   }
 
   private async fetchFirst(): Promise<void> {
+    const query = this.query.peek();
     try {
-      const page = await api.get<AuditPage>(`${this.path}?limit=${PAGE}`, { retries: 0 });
+      const page = await api.get<AuditPage>(this.address(null), { retries: 0 });
+      // Asked for before the search was changed: the next answer is on its way.
+      if (query !== this.query.peek()) return;
       const before = this.entries.peek() ?? [];
       const oldest = page.entries.at(-1)?.audit_id ?? 0;
       const below = before.length > PAGE ? before.filter((entry) => entry.audit_id < oldest) : [];

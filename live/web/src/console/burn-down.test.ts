@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StockValue } from "../shared/types";
-import { addSample, emptyInMs, MAX_SAMPLES, type Sample, shapes, takenPerSecond } from "./burn-down";
+import { addSample, emptyInMs, MAX_SAMPLES, type Sample, takenPerSecond } from "./burn-down";
 
 function stock(available: number, held: number, sold: number): StockValue {
   const quota = available + held + sold;
@@ -32,16 +32,6 @@ describe("samples", () => {
     expect(samples[0]?.at_ms).toBe(0);
     expect(samples.at(-1)?.at_ms).toBe(4_999_000);
   });
-});
-
-describe("shapes", () => {
-  it("fill the box: sold from the ground, available to the top", () => {
-    const drawn = shapes([{ at_ms: 0, available: 6, held: 2, sold: 2 }], 0, 1000, 100, 50);
-    expect(drawn.sold).toBe("M0.0,40.0L100.0,40.0L100.0,50.0L0.0,50.0Z");
-    expect(drawn.available).toBe("M0.0,0.0L100.0,0.0L100.0,30.0L0.0,30.0Z");
-  });
-
-  it("are empty without samples", () => expect(shapes([], 0, 1000, 100, 50).sold).toBe(""));
 });
 
 describe("when it runs out", () => {

@@ -1,4 +1,4 @@
-/** Stock over time from the values received: samples, their thinning, the shapes to draw and when it will run out. No I/O. */
+/** Stock over time from the values received: samples, their thinning, and when it will run out. No I/O. */
 
 import type { StockValue } from "../shared/types";
 
@@ -24,38 +24,6 @@ export function addSample(samples: readonly Sample[], stock: StockValue, atMs: n
   if (grown.length <= MAX_SAMPLES) return grown;
   const half = grown.length >> 1;
   return grown.filter((_, index) => index === 0 || index >= half || index % 2 === 0);
-}
-
-export interface Shapes {
-  sold: string;
-  held: string;
-  available: string;
-  top: number;
-}
-
-/** Stacked step areas (sold at the bottom, then held, then available) in a box of width x height, as SVG paths. */
-export function shapes(samples: readonly Sample[], fromMs: number, toMs: number, width: number, height: number): Shapes {
-  const top = Math.max(1, ...samples.map((s) => s.available + s.held + s.sold));
-  const span = Math.max(1, toMs - fromMs);
-  const x = (ms: number): string => (((Math.min(Math.max(ms, fromMs), toMs) - fromMs) / span) * width).toFixed(1);
-  const y = (units: number): string => (height - (units / top) * height).toFixed(1);
-  const layer = (low: (s: Sample) => number, high: (s: Sample) => number): string => {
-    if (!samples.length) return "";
-    const up: string[] = [];
-    const down: string[] = [];
-    samples.forEach((sample, index) => {
-      const endMs = samples[index + 1]?.at_ms ?? toMs;
-      up.push(`${x(sample.at_ms)},${y(high(sample))}`, `${x(endMs)},${y(high(sample))}`);
-      down.push(`${x(sample.at_ms)},${y(low(sample))}`, `${x(endMs)},${y(low(sample))}`);
-    });
-    return `M${up.join("L")}L${down.reverse().join("L")}Z`;
-  };
-  return {
-    sold: layer(() => 0, (s) => s.sold),
-    held: layer((s) => s.sold, (s) => s.sold + s.held),
-    available: layer((s) => s.sold + s.held, (s) => s.sold + s.held + s.available),
-    top,
-  };
 }
 
 /** Units taken per second over the last 20 s; 0 when nothing was. Added stock doesn't count as giving back. */

@@ -1,17 +1,16 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { formatTime } from "../shared/clock";
-import { CheckIcon, CloseIcon, MegaphoneIcon, MuteIcon, SendIcon, ShieldIcon, TrashIcon, UndoIcon } from "../shared/icons";
+import { CheckIcon, CloseIcon, MegaphoneIcon, MuteIcon, ShieldIcon, TrashIcon, UndoIcon } from "../shared/icons";
 import type { ChatLine } from "../shared/room-store";
 import { language, shared } from "../shared/words";
-import { useConsole, useDesk } from "./context";
-import { Menu } from "./menu";
+import { Composer } from "./composer";
+import { useDesk } from "./context";
 import { type Restraint, UNDO_MS } from "./moderation";
 import { Empty, GhostMark, ProblemLine } from "./parts";
 import { w } from "./words";
 
 const SLOW_MODES = [0, 3, 5, 10, 30, 60] as const;
 const NEAR_END_PX = 48;
-const MAX_TEXT = 200;
 
 export function ChatPanel() {
   const desk = useDesk();
@@ -277,77 +276,5 @@ function Undos() {
         </div>
       ))}
     </div>
-  );
-}
-
-type Mode = "say" | "announce";
-
-function Composer() {
-  const session = useConsole();
-  const desk = useDesk();
-  const [mode, setMode] = useState<Mode>("say");
-  const [text, setText] = useState("");
-  const [isSending, setSending] = useState(false);
-  if (!desk.may("moderate")) return <p class="composer-locked">{w("moderate_locked")}</p>;
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    const words = text.trim();
-    if (!words || isSending) return;
-    setSending(true);
-    const done = await (mode === "say" ? desk.moderation.say(words) : desk.moderation.announce(words));
-    setSending(false);
-    if (done) {
-      setText("");
-      setMode("say");
-    }
-  };
-  const name = session.user.value?.name ?? "";
-  return (
-    <form class={`composer composer-${mode}`} onSubmit={(event) => void submit(event)}>
-      <Menu name={w(mode)} class="composer-mode" label={mode === "announce" ? <MegaphoneIcon size={18} /> : <SayMark />} testid="composer-mode">
-        {(close) => (
-          <div class="menu-group">
-            {(["say", "announce"] as const).map((one) => (
-              <button
-                key={one}
-                type="button"
-                class="menu-item"
-                onClick={() => {
-                  setMode(one);
-                  close();
-                  document.getElementById("composer")?.focus();
-                }}
-              >
-                {w(one)}
-              </button>
-            ))}
-          </div>
-        )}
-      </Menu>
-      <input
-        id="composer"
-        class="composer-input"
-        maxLength={MAX_TEXT}
-        autocomplete="off"
-        placeholder={mode === "say" ? w("say_placeholder", { name }) : w("announce_placeholder")}
-        aria-label={w(mode)}
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key === "Escape") event.currentTarget.blur();
-        }}
-      />
-      <button type="submit" class="composer-send" disabled={isSending || !text.trim()} aria-label={w(isSending ? "sending" : "send")} title={w("send")}>
-        <SendIcon size={18} />
-      </button>
-    </form>
-  );
-}
-
-function SayMark() {
-  return (
-    <span class="say-mark" aria-hidden="true">
-      Aa
-    </span>
   );
 }

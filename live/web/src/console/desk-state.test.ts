@@ -47,7 +47,7 @@ function stock(changes: Partial<StockValue> = {}): StockValue {
 function controls(
   state: SaleState,
   changes: Partial<SaleValue> = {},
-  desk: { stock?: StockValue; role?: Role; isStale?: boolean; wasOpen?: boolean } = {},
+  desk: { stock?: StockValue; role?: Role; isStale?: boolean; wasOpen?: boolean; isHeldByOther?: boolean } = {},
 ): Control[] {
   const view = deskView({
     sale: sale(state, changes),
@@ -56,6 +56,7 @@ function controls(
     isStale: desk.isStale ?? false,
     nowMs: NOW_MS,
     wasOpen: desk.wasOpen ?? false,
+    isHeldByOther: desk.isHeldByOther ?? false,
   });
   return [...view.controls].sort();
 }
@@ -141,4 +142,15 @@ describe("the sale a desk shows first", () => {
     expect(firstSale([first, second])?.sale_id).toBe("second");
     expect(firstSale([])).toBeNull();
   });
+});
+
+describe("one person at the desk", () => {
+  it("the others can press nothing, in no state", () => {
+    for (const state of ["draft", "ready", "armed", "countdown", "open", "paused", "draining", "settled"] as const) {
+      expect(controls(state, {}, { isHeldByOther: true })).toEqual([]);
+    }
+  });
+
+  it("not even on a sale whose sums don't hold", () =>
+    expect(controls("open", {}, { isHeldByOther: true, stock: stock({ sold: 99 }) })).toEqual([]));
 });

@@ -34,7 +34,7 @@ const ALLOWED: Readonly<Record<SaleState, readonly Control[]>> = {
   published: ["new_round"],
 };
 
-export type Lock = "inconsistent" | "stale" | "role";
+export type Lock = "inconsistent" | "stale" | "role" | "held";
 
 export interface DeskInput {
   sale: SaleValue;
@@ -44,6 +44,8 @@ export interface DeskInput {
   nowMs: number;
   /** The sale has been open before: this countdown follows a pause, so it is ended, not aborted. */
   wasOpen: boolean;
+  /** Somebody else is at the desk: this console looks. */
+  isHeldByOther: boolean;
 }
 
 export interface DeskView {
@@ -62,9 +64,10 @@ export function deskView(input: DeskInput): DeskView {
   return { lock, controls };
 }
 
-function lockOf({ stock, role, isStale }: DeskInput): Lock | null {
+function lockOf({ stock, role, isStale, isHeldByOther }: DeskInput): Lock | null {
   if (!mayDo(role, "sell")) return "role";
   if (isStale) return "stale";
+  if (isHeldByOther) return "held";
   if (stock && !sumHolds(stock)) return "inconsistent";
   return null;
 }

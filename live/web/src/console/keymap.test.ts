@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Command, commandOf, type Focus, type Pressed } from "./keymap";
+import type { Command } from "./commands";
+import { ACTIONS, commandOf, DEFAULT_KEYMAP, type Focus, type Pressed, readKeymap, remapped } from "./keymap";
 
 function press(key: string, changes: Partial<Pressed> = {}, focus: Focus = "page"): Command["name"] | null {
   const code = /^\d$/.test(key) ? `Digit${key}` : "";
@@ -23,7 +24,10 @@ describe("keys", () => {
     ["h", {}, "hide_message"],
     ["t", {}, "mute_message"],
     ["?", { shiftKey: true }, "keys"],
-    ["/", {}, "write"],
+    ["/", {}, "command_line"],
+    ["c", {}, "write"],
+    ["z", {}, "undo"],
+    ["B", { shiftKey: true }, "ban_message"],
   ])("%s %o is %s", (key, changes, name) => expect(press(key, changes)).toBe(name));
 
   it("selects and pins by place in the list", () => {
@@ -59,5 +63,42 @@ describe("keys", () => {
   it("Shift and a letter is not the letter", () => {
     expect(press("A", { shiftKey: true })).toBeNull();
     expect(press("U", { shiftKey: true })).toBeNull();
+  });
+});
+
+describe("keys of one's own", () => {
+  const pressed = (key: string, changes: Partial<Pressed> = {}): Pressed => ({ key, code: "", shiftKey: false, ctrlKey: false, metaKey: false, altKey: false, repeat: false, ...changes });
+
+  it("another key does it, and the first one no longer", () => {
+    const mine = remapped(DEFAULT_KEYMAP, "arm", pressed("g"));
+    if ("why" in mine) throw new Error(mine.why);
+    expect(commandOf(pressed("g"), "page", mine)).toEqual({ name: "arm" });
+    expect(commandOf(pressed("a"), "page", mine)).toBeNull();
+    expect(readKeymap(JSON.stringify(mine))).toEqual(mine);
+  });
+
+  it("no key does two things", () => {
+    expect(remapped(DEFAULT_KEYMAP, "arm", pressed("u"))).toEqual({ why: "taken", by: "unpin" });
+    expect(remapped(DEFAULT_KEYMAP, "arm", pressed("1", { code: "Digit1" }))).toEqual({ why: "not_possible" });
+    expect(remapped(DEFAULT_KEYMAP, "arm", pressed("Tab"))).toEqual({ why: "not_possible" });
+    expect(remapped(DEFAULT_KEYMAP, "arm", pressed("s", { ctrlKey: true }))).toEqual({ why: "not_possible" });
+  });
+
+  it("what money hangs on keeps Shift, also when the stored map says otherwise", () => {
+    expect(remapped(DEFAULT_KEYMAP, "fire", pressed("f"))).toEqual({ why: "needs_shift" });
+    expect(readKeymap('{"fire": "f"}')).toEqual(DEFAULT_KEYMAP);
+  });
+
+  it.each(["", "null", "[]", "{", '{"arm": 5}', '{"arm": "u"}', '{"nothing": "x"}'])("a spoiled map %s is the first one", (text) => expect(readKeymap(text)).toEqual(DEFAULT_KEYMAP));
+
+  it("with single keys off only the list and what has Shift is left", () => {
+    const left = ACTIONS.filter((action) => {
+      const chord = DEFAULT_KEYMAP[action];
+      const shiftKey = chord.startsWith("Shift+");
+      const key = chord.replace("Shift+", "").replace("Space", " ");
+      return commandOf(pressed(key, { shiftKey }), "page", DEFAULT_KEYMAP, false) !== null;
+    });
+    expect(left).toEqual(["fire", "end_early", "ban_message", "keys"]);
+    expect(commandOf(pressed("1", { code: "Digit1" }), "page", DEFAULT_KEYMAP, false)).toBeNull();
   });
 });

@@ -1,121 +1,159 @@
-import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { Fragment } from "preact";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Sheet } from "../shared/sheet";
 import { useDesk } from "./context";
-import { type Command, commandOf, focusOf } from "./keymap";
+import { USAGES } from "./command-line";
+import { type Action, ACTIONS, commandOf, focusOf, type KeyProblem, remapped } from "./keymap";
+import { isEndKeyDown, obey } from "./obey";
+import { areKeysOn, keymap, resetKeymap, setKeymap, switchKeys } from "./own-keys";
 import type { RoomDesk } from "./room-desk";
 import { type ConsoleWord, w } from "./words";
 
-/** True while Shift+E is kept down: the End early button then counts it as its own press. */
-export const isEndKeyDown = signal(false);
+const WORDS: Readonly<Record<Action, ConsoleWord>> = {
+  unpin: "key_unpin",
+  arm: "key_arm",
+  fire: "key_fire",
+  toggle_pause: "key_pause",
+  add_stock: "key_stock",
+  end_early: "key_end",
+  next_message: "key_next",
+  previous_message: "key_previous",
+  hide_message: "key_hide",
+  mute_message: "key_mute",
+  ban_message: "key_ban",
+  undo: "key_undo",
+  write: "key_write",
+  command_line: "key_line",
+  keys: "key_help",
+};
 
-const LIST: readonly (readonly [keys: readonly string[], word: ConsoleWord])[] = [
-  [["1", "–", "9"], "key_select"],
-  [["Shift", "1", "–", "9"], "key_pin"],
-  [["U"], "key_unpin"],
-  [["A"], "key_arm"],
-  [["Shift", "Enter"], "key_fire"],
-  [["Space"], "key_pause"],
-  [["+"], "key_stock"],
-  [["Shift", "E"], "key_end"],
-  [["J", "K"], "key_messages"],
-  [["H"], "key_hide"],
-  [["T"], "key_mute"],
-  [["/"], "key_write"],
-  [["?"], "key_help"],
-];
-
+/** A layout effect: the keys work from the moment the desk is seen. */
 export function useKeys(desk: RoomDesk): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onDown = (event: KeyboardEvent): void => {
       if (document.querySelector("dialog[open]")) return;
-      const command = commandOf(event, focusOf(event.target as Element));
+      const command = commandOf(event, focusOf(event.target as Element), keymap.peek(), areKeysOn.peek());
       if (command && obey(desk, command)) event.preventDefault();
     };
-    const onUp = (event: KeyboardEvent): void => {
-      if (event.key.toLowerCase() === "e" || event.key === "Shift") isEndKeyDown.value = false;
-    };
-    const onBlur = (): void => void (isEndKeyDown.value = false);
+    const release = (): void => void (isEndKeyDown.value = false);
     document.addEventListener("keydown", onDown);
-    document.addEventListener("keyup", onUp);
-    window.addEventListener("blur", onBlur);
+    document.addEventListener("keyup", release);
+    window.addEventListener("blur", release);
     return () => {
       document.removeEventListener("keydown", onDown);
-      document.removeEventListener("keyup", onUp);
-      window.removeEventListener("blur", onBlur);
+      document.removeEventListener("keyup", release);
+      window.removeEventListener("blur", release);
     };
   }, [desk]);
 }
 
-function obey(desk: RoomDesk, command: Command): boolean {
-  const sale = desk.sale();
-  switch (command.name) {
-    case "select":
-    case "pin": {
-      const product = desk.products.peek()[command.index];
-      if (!product) return false;
-      desk.select(product.product_id);
-      if (command.name === "pin") void desk.pin(product.product_id);
-      return true;
-    }
-    case "unpin":
-      if (desk.store.pin.peek().product_id) void desk.pin(null);
-      return true;
-    case "arm":
-    case "fire":
-      if (sale) void desk.act(sale, command.name);
-      return true;
-    case "toggle_pause":
-      if (sale?.state === "open") void desk.act(sale, "pause", { reason: "host" });
-      else if (sale?.state === "paused") void desk.act(sale, "resume");
-      return sale?.state === "open" || sale?.state === "paused";
-    case "add_stock":
-      if (!sale || !desk.view(sale).controls.has("add_stock")) return false;
-      desk.tray.value = "add_stock";
-      return true;
-    case "end_early":
-      isEndKeyDown.value = true;
-      return true;
-    case "next_message":
-    case "previous_message":
-      desk.sideTab.value = "chat";
-      desk.moderation.move(command.name === "next_message" ? 1 : -1);
-      return true;
-    case "hide_message": {
-      const line = desk.moderation.selected();
-      if (line) void desk.moderation.hide(line);
-      return true;
-    }
-    case "mute_message": {
-      const line = desk.moderation.selected();
-      if (line) void desk.moderation.mute(line.viewer_id, line.name, 60);
-      return true;
-    }
-    case "write":
-      desk.sideTab.value = "chat";
-      requestAnimationFrame(() => document.getElementById("composer")?.focus());
-      return true;
-    case "keys":
-      desk.isKeysOpen.value = true;
-      return true;
-  }
-}
-
+/** What each key does; a press on it and then on another key changes it. */
 export function KeysSheet() {
   const desk = useDesk();
+  const [changing, setChanging] = useState<Action | null>(null);
+  const [problem, setProblem] = useState<KeyProblem | null>(null);
+  // A layout effect: the Esc after a change must close the sheet already.
+  useLayoutEffect(() => {
+    if (!changing) return;
+    const onDown = (event: KeyboardEvent): void => {
+      if (event.key === "Shift") return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (event.key === "Escape") {
+        setChanging(null);
+        return;
+      }
+      const next = remapped(keymap.peek(), changing, event);
+      if ("why" in next) {
+        setProblem(next);
+        return;
+      }
+      setKeymap(next);
+      setChanging(null);
+      setProblem(null);
+    };
+    document.addEventListener("keydown", onDown, true);
+    return () => document.removeEventListener("keydown", onDown, true);
+  }, [changing]);
   return (
-    <Sheet title={w("keys_title")} kind="dialog" theme="dark" onClose={() => (desk.isKeysOpen.value = false)} testid="keys">
+    <Sheet title={w("keys_title")} kind="dialog" theme="dark" class="sheet-wide" onClose={() => (desk.isKeysOpen.value = false)} testid="keys">
       <p class="keys-hint">{w("keys_hint")}</p>
+      <label class="keys-switch">
+        <input type="checkbox" checked={areKeysOn.value} data-testid="keys-on" onChange={(event) => switchKeys(event.currentTarget.checked)} />
+        {w("keys_on")}
+      </label>
+      <p class="keys-said" role="status">
+        {changing && problem ? problemText(problem) : changing ? w("keys_press") : ""}
+      </p>
       <dl class="keys">
-        {LIST.map(([keys, word]) => (
-          <div key={word}>
+        <Fixed keys={["1", "–", "9"]} word="key_select" />
+        <Fixed keys={["Shift", "1", "–", "9"]} word="key_pin" />
+        {ACTIONS.map((action) => (
+          <div key={action}>
             <dt>
-              {keys.map((key) => (key === "–" ? <span key={key}>–</span> : <kbd key={key}>{key}</kbd>))}
+              <button
+                type="button"
+                class={`key-choice ${changing === action ? "is-changing" : ""}`}
+                aria-label={`${partsOf(keymap.value[action]).join(" ")}: ${w(WORDS[action])}. ${w("keys_change")}`}
+                data-testid={`key-${action}`}
+                onClick={() => {
+                  setProblem(null);
+                  setChanging(changing === action ? null : action);
+                }}
+              >
+                {changing === action
+                  ? "…"
+                  : partsOf(keymap.value[action]).map((part, index) => (
+                      <Fragment key={part}>
+                        {index > 0 && " "}
+                        <kbd>{part}</kbd>
+                      </Fragment>
+                    ))}
+              </button>
             </dt>
-            <dd>{w(word)}</dd>
+            <dd>{w(WORDS[action])}</dd>
+          </div>
+        ))}
+      </dl>
+      <button type="button" class="link" data-testid="keys-reset" onClick={resetKeymap}>
+        {w("keys_reset")}
+      </button>
+      <h3 class="small-head keys-lines-head">{w("keys_lines")}</h3>
+      <dl class="keys keys-lines">
+        {USAGES.map(({ form, word }) => (
+          <div key={form}>
+            <dt>
+              <code>{form}</code>
+            </dt>
+            <dd>{w(word as ConsoleWord)}</dd>
           </div>
         ))}
       </dl>
     </Sheet>
   );
+}
+
+/** "Shift+E" as its keys; "+" is a key itself. */
+function partsOf(chord: string): string[] {
+  return chord.split(/(?<=.)\+/).map((part) => (part.length === 1 ? part.toUpperCase() : part));
+}
+
+function Fixed({ keys, word }: { keys: readonly string[]; word: ConsoleWord }) {
+  return (
+    <div>
+      <dt>{keys.map((key) => (key === "–" ? <span key={key}>–</span> : <kbd key={key}>{key}</kbd>))}</dt>
+      <dd>{w(word)}</dd>
+    </div>
+  );
+}
+
+function problemText(problem: KeyProblem): string {
+  switch (problem.why) {
+    case "taken":
+      return w("keys_taken", { by: w(WORDS[problem.by]) });
+    case "needs_shift":
+      return w("keys_needs_shift");
+    case "not_possible":
+      return w("keys_not_possible");
+  }
 }

@@ -1,4 +1,6 @@
+import { useEffect, useState } from "preact/hooks";
 import { formatTime } from "../shared/clock";
+import { SearchIcon } from "../shared/icons";
 import type { AuditEntry } from "./audit";
 import { changeText } from "./audit-text";
 import { language, localised } from "../shared/words";
@@ -7,6 +9,8 @@ import type { RoomDesk } from "./room-desk";
 import { Empty, ProblemLine } from "./parts";
 import { w, words } from "./words";
 
+const SEARCH_AFTER_MS = 300;
+
 /** Who did what to what, and what it changed. */
 export function LogPanel() {
   const desk = useDesk();
@@ -14,6 +18,7 @@ export function LogPanel() {
   const entries = audit.entries.value;
   return (
     <div class="log">
+      <LogTools />
       {audit.problem.value && <ProblemLine text={audit.problem.value} />}
       <div class="log-rows" data-testid="audit" tabIndex={0} role="region" aria-label={w("log")}>
         {entries === null ? (
@@ -21,7 +26,7 @@ export function LogPanel() {
             {w("loading_more")}
           </p>
         ) : entries.length === 0 ? (
-          <Empty title={w("log_empty")} hint={w("log_empty_hint")} />
+          <Empty title={w(audit.query.value ? "log_none_found" : "log_empty")} {...(audit.query.value ? {} : { hint: w("log_empty_hint") })} />
         ) : (
           <ol>
             {entries.map((entry) => (
@@ -35,6 +40,30 @@ export function LogPanel() {
           </button>
         )}
       </div>
+    </div>
+  );
+}
+
+function LogTools() {
+  const desk = useDesk();
+  const { audit } = desk;
+  const [typed, setTyped] = useState(audit.query.peek());
+  useEffect(() => {
+    const timer = setTimeout(() => audit.search(typed.trim()), SEARCH_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return (
+    <div class="log-tools">
+      <label class="search">
+        <SearchIcon size={16} />
+        <input type="search" placeholder={w("log_search")} aria-label={w("log_search")} maxLength={80} value={typed} data-testid="log-search" onInput={(event) => setTyped(event.currentTarget.value)} />
+      </label>
+      <a href={desk.path("/audit.csv")} download aria-label={`${w("log_take")}: CSV`} data-testid="log-csv">
+        CSV
+      </a>
+      <a href={desk.path("/audit.jsonl")} download aria-label={`${w("log_take")}: JSON`} data-testid="log-json">
+        JSON
+      </a>
     </div>
   );
 }

@@ -2,17 +2,18 @@ import { useDesk } from "./context";
 import { ChatPanel } from "./chat-panel";
 import { LogPanel } from "./log-panel";
 import { OrdersPanel } from "./orders-panel";
+import { PeoplePanel } from "./people-panel";
 import { PublishPanel } from "./publish-panel";
 import type { SideTab } from "./room-desk";
 import { w } from "./words";
 
-const ALL_TABS: readonly SideTab[] = ["chat", "video", "orders", "log"];
+const ALL_TABS: readonly SideTab[] = ["chat", "video", "orders", "people", "log"];
 
 /** The room: what people say, what they ordered, and what we did. */
 export function RoomColumn() {
   const desk = useDesk();
   const tab = desk.sideTab.value;
-  const TABS = ALL_TABS.filter((name) => name !== "video" || desk.may("produce"));
+  const TABS = ALL_TABS.filter((name) => (name !== "video" && name !== "people") || desk.may("produce"));
   const waiting = desk.moderation.held.value.length;
   return (
     <section class="panel room-column" aria-label={w("chat")} data-panel="room">
@@ -43,7 +44,7 @@ export function RoomColumn() {
         ))}
       </div>
       <div class="side-body" role="tabpanel" id={`side-${tab}`} aria-labelledby={`tab-${tab}`}>
-        {tab === "chat" ? <ChatPanel /> : tab === "video" ? <PublishPanel /> : tab === "orders" ? <OrdersPanel /> : <LogPanel />}
+        {tab === "chat" ? <ChatPanel /> : tab === "video" ? <PublishPanel /> : tab === "orders" ? <OrdersPanel /> : tab === "people" ? <PeoplePanel /> : <LogPanel />}
       </div>
     </section>
   );

@@ -13,15 +13,20 @@ import { addSample, type Sample } from "./burn-down";
 import { type Control, type DeskView, deskView, firstSale, isRunning, mayDo, type Permission } from "./desk-state";
 import { Moderation } from "./moderation";
 import { Broadcast } from "./broadcast";
+import { DeskHold } from "./desk-hold";
 import { Numbers } from "./numbers";
 import { OrdersList } from "./orders-list";
+import type { PlotKind } from "./plots/plots";
 import { ActionRunner, type Method } from "./runner";
+import { People } from "./people";
+import { Replies } from "./replies";
+import { Run } from "./run";
 import type { NewSale } from "./sale-form";
 import { Truth } from "./truth";
 import { w } from "./words";
 
-export type Tab = "show" | "desk" | "chat" | "video" | "orders" | "log";
-export type SideTab = "chat" | "video" | "orders" | "log";
+export type Tab = "show" | "desk" | SideTab;
+export type SideTab = "chat" | "video" | "orders" | "people" | "log";
 export type Tray = "pause" | "abort" | "add_stock" | "withdraw_stock" | null;
 
 /** `new`: the form for a new sale; else a sale's id. */
@@ -41,6 +46,8 @@ export class RoomDesk {
   readonly moderation: Moderation;
   readonly orders: OrdersList;
   readonly audit: Audit;
+  readonly hold: DeskHold;
+  readonly run: Run;
 
   readonly products = signal<readonly Product[]>([]);
   readonly sales = signal<ReadonlyMap<string, Sale>>(new Map());
@@ -51,7 +58,13 @@ export class RoomDesk {
   readonly productId = signal<string | null>(null);
   readonly tab = signal<Tab>("desk");
   readonly sideTab = signal<SideTab>("chat");
+  readonly plot = signal<PlotKind>("stock");
   readonly broadcast: Broadcast;
+  readonly replies: Replies;
+  readonly people: People;
+  readonly isSummaryOpen = signal(false);
+  /** What stands in the composer. */
+  readonly draft = signal("");
   readonly tray = signal<Tray>(null);
   readonly isKeysOpen = signal(false);
 
@@ -64,6 +77,7 @@ export class RoomDesk {
     readonly roomId: string,
     readonly role: Role | null,
     page: RoomPage,
+    userId: string,
     private readonly onSignedOut: () => void,
   ) {
     this.connection = new RoomConnection({
@@ -79,6 +93,10 @@ export class RoomDesk {
     this.numbers = new Numbers(this.path("/stats"), this.store, onSignedOut);
     this.moderation = new Moderation(this);
     this.orders = new OrdersList(this.path("/orders"), this.store);
+    this.hold = new DeskHold(this.path("/desk"), userId, this.store, this.runner);
+    this.replies = new Replies(this.path("/saved-replies"), this.runner);
+    this.people = new People((rest) => this.path(rest), this.runner);
+    this.run = new Run(this, page.run_version);
     this.products.value = page.products;
     this.productId.value = page.pinned_product_id ?? page.products[0]?.product_id ?? null;
     this.store.seed(page);
@@ -107,11 +125,14 @@ export class RoomDesk {
     this.moderation.start();
     this.orders.start();
     this.audit.start();
+    this.hold.start();
+    this.run.start();
+    if (this.may("moderate")) void this.replies.read();
   }
 
   close(): void {
     this.broadcast.stop();
-    for (const one of [this.truth, this.numbers, this.moderation, this.orders, this.audit]) one.stop();
+    for (const one of [this.truth, this.numbers, this.moderation, this.orders, this.audit, this.hold, this.run]) one.stop();
     for (const undo of this.undo.splice(0)) undo();
     this.connection.stop();
   }
@@ -180,6 +201,7 @@ export class RoomDesk {
       isStale: this.truth.isStale.value,
       nowMs: this.store.serverNow(),
       wasOpen: this.wasOpen(sale),
+      isHeldByOther: this.hold.isOthers,
     });
   }
 
@@ -379,7 +401,9 @@ export class RoomDesk {
   /** Stock on the shelf changes when a sale takes or returns units. */
   async reloadProducts(): Promise<void> {
     try {
-      this.products.value = (await api.get<RoomPage>(this.path(""))).products;
+      const page = await api.get<RoomPage>(this.path(""));
+      this.products.value = page.products;
+      this.run.read(page.run_version);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
     }

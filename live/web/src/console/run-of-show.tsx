@@ -1,17 +1,24 @@
-import { PinIcon } from "../shared/icons";
+import { GripIcon, PinIcon, PlusIcon, TrashIcon } from "../shared/icons";
 import { formatCount, formatMoney } from "../shared/money";
 import { Picture } from "../room/picture";
 import type { Product, Sale } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
+import { ConfirmButton } from "./confirm-button";
 import { useDesk } from "./context";
-import { firstSale } from "./desk-state";
+import { firstSale, isRunning } from "./desk-state";
+import { type Drag, dropLine, useDrag } from "./drag-list";
 import { Empty, FailureLine, StatePill } from "./parts";
+import { ImportSheet, QuickItemSheet } from "./run-sheets";
 import { w } from "./words";
 
 /** The show's products in order, with what can be said of each at a glance. */
 export function RunOfShow() {
   const desk = useDesk();
   const products = desk.products.value;
+  const { list, drag, handle } = useDrag((from, to) => {
+    const product = products[from];
+    if (product) desk.run.move(product.product_id, to);
+  });
   return (
     <section class="panel run" aria-label={w("run_of_show")} data-panel="show">
       <header class="panel-head">
@@ -19,24 +26,45 @@ export function RunOfShow() {
         <span class="panel-note num">{w("products_n", { n: products.length })}</span>
       </header>
       <FailureLine runner={desk.runner} place="pin" />
+      <FailureLine runner={desk.runner} place="run" />
       {products.length === 0 ? (
         <Empty title={w("run_empty")} hint={w("run_empty_hint")}>
-          <button type="button" class="button" onClick={() => void desk.reloadProducts()}>
-            {w("rooms_reload")}
+          <button type="button" class="button" onClick={() => (desk.run.sheet.value = "import")}>
+            {w("import_csv")}
           </button>
         </Empty>
       ) : (
-        <ol class="run-list">
+        <ol class="run-list" ref={list} data-testid="run-list">
           {products.map((product, index) => (
-            <Row key={product.product_id} product={product} index={index} />
+            <Row key={product.product_id} product={product} index={index} drag={drag} handle={handle(index)} />
           ))}
         </ol>
       )}
+      {desk.may("sell") && (
+        <footer class="run-foot">
+          <button type="button" class="button button-small" data-testid="open-quick-item" onClick={() => (desk.run.sheet.value = "item")}>
+            <PlusIcon size={15} />
+            {w("quick_item")}
+          </button>
+          <button type="button" class="button button-small button-quiet" data-testid="open-import" onClick={() => (desk.run.sheet.value = "import")}>
+            {w("import_csv")}
+          </button>
+        </footer>
+      )}
+      {desk.run.sheet.value === "item" && <QuickItemSheet />}
+      {desk.run.sheet.value === "import" && <ImportSheet />}
     </section>
   );
 }
 
-function Row({ product, index }: { product: Product; index: number }) {
+interface RowProps {
+  product: Product;
+  index: number;
+  drag: Drag | null;
+  handle: ReturnType<ReturnType<typeof useDrag>["handle"]>;
+}
+
+function Row({ product, index, drag, handle }: RowProps) {
   const desk = useDesk();
   const lang = language.value;
   const isChosen = desk.productId.value === product.product_id;
@@ -45,7 +73,33 @@ function Row({ product, index }: { product: Product; index: number }) {
   const title = localised(product.title);
   const pinning = desk.runner.waiting("pin");
   return (
-    <li class={`run-row ${isChosen ? "is-chosen" : ""} ${isPinned ? "is-pinned" : ""}`} data-testid="product" data-product={product.product_id}>
+    <li
+      class={`run-row ${isChosen ? "is-chosen" : ""} ${isPinned ? "is-pinned" : ""} ${drag?.from === index ? "is-dragged" : ""}`}
+      data-drop={dropLine(drag, index)}
+      data-testid="product"
+      data-product={product.product_id}
+    >
+      {desk.may("sell") && (
+        <button
+          type="button"
+          class="run-grip"
+          aria-label={`${w("move")}: ${title}`}
+          title={w("move_hint")}
+          data-testid="move"
+          {...handle}
+          onKeyDown={(event) => {
+            const by = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
+            if (!by) return;
+            event.preventDefault();
+            const grip = event.currentTarget;
+            desk.run.move(product.product_id, index + by);
+            // The row keeps its element; the browser may still have dropped the focus while it moved.
+            requestAnimationFrame(() => grip.focus());
+          }}
+        >
+          <GripIcon size={16} />
+        </button>
+      )}
       <button
         type="button"
         class="run-choose"
@@ -79,6 +133,11 @@ function Row({ product, index }: { product: Product; index: number }) {
         >
           <PinIcon size={17} />
         </button>
+      )}
+      {desk.may("sell") && isChosen && !isPinned && !(sale && (isRunning(sale.state) || sale.state === "armed")) && (
+        <ConfirmButton class="run-pin run-out" label={`${w("take_out")}: ${title}`} sure={w("take_out_sure")} testid="take-out" onConfirm={() => void desk.run.remove(product.product_id)}>
+          <TrashIcon size={16} />
+        </ConfirmButton>
       )}
     </li>
   );

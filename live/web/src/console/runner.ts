@@ -10,6 +10,7 @@ export interface Failure {
   action: string;
   text: string;
   code: string;
+  facts: Readonly<Record<string, unknown>>;
 }
 
 /** `ok` with the answer (undefined for an empty one), or not: then `failure(place)` says why, or another action waits there. */
@@ -62,7 +63,7 @@ export class ActionRunner {
       if (error.isTransient) this.openKeys.set(signature, idempotencyKey);
       else this.openKeys.delete(signature);
       if (error.status === 401) this.onSignedOut();
-      this.failures.value = new Map(this.failures.peek()).set(place, { action, text: explain(error), code: error.code });
+      this.failures.value = new Map(this.failures.peek()).set(place, { action, text: explain(error), code: error.code, facts: error.facts });
       return NOT_SENT;
     } finally {
       this.busy.value = without(this.busy.peek(), place);

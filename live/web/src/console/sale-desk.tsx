@@ -4,6 +4,7 @@ import type { Product, Sale } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
 import { useControls, useDesk, useTicking } from "./context";
 import { sumHolds } from "./desk-state";
+import { DeskStrip } from "./desk-strip";
 import { Empty, StatePill } from "./parts";
 import { reasonWord } from "./reason";
 import { SaleEnded } from "./sale-ended";
@@ -19,6 +20,7 @@ export function SaleDesk() {
   const sale = product ? desk.sale() : null;
   return (
     <section class="panel desk" aria-label={w("sale_desk")} data-panel="desk" data-testid="desk" data-state={sale?.state ?? "none"}>
+      <DeskStrip />
       <Elsewhere />
       {product ? (
         <>
@@ -77,7 +79,7 @@ function Head({ product, sale }: { product: Product; sale: Sale | null }) {
               {one.round}
             </button>
           ))}
-          {desk.may("sell") && (
+          {desk.may("sell") && !desk.hold.isOthers && (
             <button type="button" class="sale-chip" aria-pressed={sale === null} aria-label={w("new_sale")} title={w("new_sale")} onClick={() => desk.startForm(product.product_id)}>
               <PlusIcon size={15} />
             </button>

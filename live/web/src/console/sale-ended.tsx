@@ -18,7 +18,7 @@ export function SaleEnded({ sale, product }: { sale: Sale; product: Product }) {
   const result = { sale_id: sale.sale_id, quota: offered, available: offered - sold, held: 0, sold };
   return (
     <>
-      <div class="desk-body desk-split">
+      <div class="desk-body desk-split" tabIndex={0} role="region" aria-label={w("desk_body")}>
         <Terms sale={sale} />
         <div class="split-side result" data-testid="result">
           <h3 class="small-head">{w("result")}</h3>

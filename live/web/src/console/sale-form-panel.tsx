@@ -29,7 +29,7 @@ export function SaleForm({ product, editing, onDone }: Props) {
   const { problems, terms } = checkForm(form, context);
   const place = editing ? desk.place(editing.sale_id) : "form";
   const waiting = desk.runner.waiting(place);
-  const isLocked = !desk.may("sell") || desk.truth.isStale.value;
+  const isLocked = !desk.may("sell") || desk.truth.isStale.value || desk.hold.isOthers;
 
   const set = (field: SaleField, value: string): void => {
     setForm({ ...form, [field]: value });
@@ -56,7 +56,7 @@ export function SaleForm({ product, editing, onDone }: Props) {
   const field = (name: SaleField) => ({ name, value: form[name], onInput: (value: string) => set(name, value), problem: problemOf(name) });
   return (
     <form class="sale-form" onSubmit={(event) => void submit(event)} noValidate data-testid="sale-form">
-      <div class="desk-body">
+      <div class="desk-body" tabIndex={0} role="region" aria-label={w("desk_body")}>
         {product.variants.length > 1 && !editing && (
           <fieldset class="variants">
             <legend class="field-label">{w("variant")}</legend>

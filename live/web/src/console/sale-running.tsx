@@ -7,7 +7,7 @@ import { language, shared } from "../shared/words";
 import { type Controls, useControls, useDesk, useTicking } from "./context";
 import { abortLeftMs, sumHolds } from "./desk-state";
 import { HoldButton } from "./hold-button";
-import { isEndKeyDown } from "./keys";
+import { isEndKeyDown } from "./obey";
 import { Happened } from "./happened";
 import { FailureLine, span } from "./parts";
 import { TrayPanel } from "./trays";
@@ -23,7 +23,7 @@ export function SaleRunning({ sale }: { sale: Sale }) {
   const stock = desk.stock(sale.sale_id);
   return (
     <>
-      <div class="desk-body running">
+      <div class="desk-body running" tabIndex={0} role="region" aria-label={w("desk_body")}>
         <Clock sale={sale} stock={stock} />
         {stock && <Sum stock={stock} />}
         <Facts sale={sale} stock={stock} />

@@ -22,7 +22,7 @@ export function SaleTerms({ sale, product }: { sale: Sale; product: Product }) {
   const isArmed = sale.state === "armed";
   return (
     <>
-      <div class="desk-body desk-split">
+      <div class="desk-body desk-split" tabIndex={0} role="region" aria-label={w("desk_body")}>
         <Terms sale={sale} />
         {isArmed ? (
           <div class="split-side">

@@ -1,9 +1,9 @@
 import { currentSale } from "../shared/room-store";
 import { PinIcon } from "../shared/icons";
 import { localised } from "../shared/words";
-import { BurnDown } from "./burn-down-plot";
 import { useDesk } from "./context";
 import { Empty } from "./parts";
+import { PlotPanel } from "./plot-panel";
 import { ViewerCard } from "./viewer-card";
 import { w } from "./words";
 
@@ -33,7 +33,7 @@ export function Stage() {
           </Empty>
         )}
       </div>
-      <BurnDown />
+      <PlotPanel />
     </section>
   );
 }

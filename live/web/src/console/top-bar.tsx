@@ -23,6 +23,11 @@ export function TopBar() {
       </span>
       <RoomMenu />
       <LiveClock />
+      {room?.status === "ended" && (
+        <button type="button" class="chip-button" onClick={() => (desk.isSummaryOpen.value = true)}>
+          {w("summary")}
+        </button>
+      )}
       {room?.rehearsal && (
         <span class="rehearsal-mark" title={w("rehearsal_means")} data-testid="rehearsal">
           {shared.t("rehearsal")}
@@ -83,6 +88,17 @@ function RoomMenu() {
             </div>
           )}
           <div class="menu-group">
+            <button
+              type="button"
+              class="menu-item"
+              data-testid="open-summary"
+              onClick={() => {
+                close();
+                desk.isSummaryOpen.value = true;
+              }}
+            >
+              {w("summary")}
+            </button>
             <a class="menu-item" href={`/r/${encodeURIComponent(desk.roomId)}`} target="_blank" rel="noopener">
               {w("open_viewer")}
             </a>
@@ -149,36 +165,38 @@ function Figures() {
   const money = (minor: number | undefined): string => (minor === undefined ? "–" : formatMoney(minor, currency, lang));
   const count = (n: number): string => (n === 1 ? w("order_1") : w("orders_n", { n: formatCount(n, lang) }));
   return (
-    <dl class="figures">
-      <Figure
-        name={w("watching")}
-        title={w("watching_means") + simulated(stats?.ghosts)}
-        testid="watching"
-        value={watching ? formatCount(watching.count, lang) : "–"}
-        note={watching ? w("watching_peak", { n: formatCount(watching.peak, lang) }) : ""}
-        ghosts={stats?.ghosts}
-      />
-      <Figure name={w("likes")} testid="likes" value={formatCount(desk.store.likes.value.total, lang, desk.store.likes.value.total > 99_999)} />
-      <Figure name={w("comments")} testid="comments" value={formatCount(desk.numbers.comments.value, lang)} />
-      <Figure
-        name={w("placed")}
-        title={w("placed_means") + simulated(orders?.ghost_placed)}
-        testid="placed"
-        quiet
-        value={money(orders?.placed_minor)}
-        note={orders ? count(orders.placed) : ""}
-        ghosts={orders?.ghost_placed}
-      />
-      <Figure
-        name={w("paid")}
-        title={w("paid_means") + simulated(orders?.ghost_paid)}
-        testid="paid"
-        strong
-        value={money(orders?.paid_minor)}
-        note={orders ? count(orders.paid) : ""}
-        ghosts={orders?.ghost_paid}
-      />
-    </dl>
+    <div class="figures" tabIndex={0} role="region" aria-label={w("figures")}>
+      <dl>
+        <Figure
+          name={w("watching")}
+          title={w("watching_means") + simulated(stats?.ghosts)}
+          testid="watching"
+          value={watching ? formatCount(watching.count, lang) : "–"}
+          note={watching ? w("watching_peak", { n: formatCount(watching.peak, lang) }) : ""}
+          ghosts={stats?.ghosts}
+        />
+        <Figure name={w("likes")} testid="likes" value={formatCount(desk.store.likes.value.total, lang, desk.store.likes.value.total > 99_999)} />
+        <Figure name={w("comments")} testid="comments" value={formatCount(desk.numbers.comments.value, lang)} />
+        <Figure
+          name={w("placed")}
+          title={w("placed_means") + simulated(orders?.ghost_placed)}
+          testid="placed"
+          quiet
+          value={money(orders?.placed_minor)}
+          note={orders ? count(orders.placed) : ""}
+          ghosts={orders?.ghost_placed}
+        />
+        <Figure
+          name={w("paid")}
+          title={w("paid_means") + simulated(orders?.ghost_paid)}
+          testid="paid"
+          strong
+          value={money(orders?.paid_minor)}
+          note={orders ? count(orders.paid) : ""}
+          ghosts={orders?.ghost_paid}
+        />
+      </dl>
+    </div>
   );
 }
 

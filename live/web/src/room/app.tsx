@@ -17,6 +17,8 @@ import { KeysSheet, useKeys } from "./keys";
 import { ProductSheet } from "./product-sheet";
 import type { RoomSession } from "./session";
 import { LeftSide, RightSide } from "./side";
+import { ShareSheet } from "./share";
+import { ShowCard } from "./show-card";
 import { SignIn } from "./sign-in";
 import { Stage } from "./stage";
 import { StatusStrip } from "./status-strip";
@@ -88,6 +90,7 @@ function Room() {
               {!desktop && <ChatOverlay />}
               <Hearts />
             </div>
+            <ShowCard />
             <HeroCard />
             {!desktop && <Dock />}
           </div>
@@ -122,6 +125,8 @@ function Panels() {
       return <Checkout key={panel.holdId} holdId={panel.holdId} />;
     case "product":
       return <ProductSheet key={panel.productId} productId={panel.productId} />;
+    case "share":
+      return <ShareSheet />;
     case "keys":
       return <KeysSheet />;
     case "bag":

@@ -6,12 +6,14 @@ import { formatRemaining, heartbeat } from "../shared/clock";
 import { CommandRefused } from "../shared/connection";
 import { BagIcon, PinIcon, SendIcon } from "../shared/icons";
 import type { ChatLine } from "../shared/room-store";
+import { usePaced } from "../shared/paced";
 import { language, localised, shared } from "../shared/words";
 import { useSession } from "./context";
 import type { RoomSession } from "./session";
 import { w } from "./words";
 
 const OVERLAY_LINES = 6;
+const READING_MS = 200;
 const SPEAK_EVERY_MS = 5_000;
 const MAX_TEXT = 200;
 const ORDER_SHOWN_MS = 5_000;
@@ -42,7 +44,8 @@ class Line extends Component<{ line: ChatLine; lang: string }> {
 /** Layer E on a phone: the last lines over the picture, fading upwards; a tap opens the whole log. */
 export function ChatOverlay() {
   const session = useSession();
-  const lines = useComputed(() => session.store.comments.value.filter((line) => !line.deleted).slice(-OVERLAY_LINES));
+  const comments = usePaced(session.store.comments, READING_MS);
+  const lines = useComputed(() => comments.value.filter((line) => !line.deleted).slice(-OVERLAY_LINES));
   return (
     <div class="overlay">
       <LastOrder />
@@ -97,7 +100,7 @@ export function ChatLog() {
   const box = useRef<HTMLDivElement>(null);
   const [frozen, setFrozen] = useState<readonly ChatLine[] | null>(null);
   const isPaused = session.isChatPaused.value;
-  const all = store.comments.value;
+  const all = usePaced(store.comments, READING_MS).value;
   // While paused the log stands still; only deletions still show, because a deleted comment must vanish.
   const gone = useMemo(() => new Set(all.filter((line) => line.deleted).map((line) => line.id)), [all]);
   const shown = (isPaused && frozen ? frozen : all).filter((line) => !line.deleted && !gone.has(line.id));

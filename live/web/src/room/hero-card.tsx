@@ -33,7 +33,7 @@ export function HeroCard() {
         <button
           type="button"
           class="hero-picture"
-          aria-label={w("open_details", { name: title })}
+          aria-label={`${w("open_details", { name: title })}${off > 0 ? ` ${w("percent_off", { n: off })}` : ""}`}
           onClick={() => (session.panel.value = { kind: "product", productId: product.product_id })}
         >
           <Picture product={product} eager />

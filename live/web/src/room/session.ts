@@ -12,7 +12,7 @@ import { language, localised } from "../shared/words";
 import { type BuyState, buyState } from "./buy-state";
 import { MyThings } from "./my-things";
 import { explainError, explainRefusal } from "./reasons";
-import type { VideoState } from "./video";
+import type { VideoDelay, VideoState } from "./video";
 import { w } from "./words";
 
 export type Phase = "loading" | "missing" | "failed" | "sign_in" | "in";
@@ -23,6 +23,7 @@ export type Panel =
   | { kind: "chat" }
   | { kind: "fairness" }
   | { kind: "watching" }
+  | { kind: "share" }
   | { kind: "keys" }
   | { kind: "product"; productId: string }
   | { kind: "checkout"; holdId: string };
@@ -32,6 +33,7 @@ export type SideTab = "chat" | "orders" | "fairness";
 const LIKE_FLUSH_MS = 400;
 const MAX_LIKES = 50;
 const LATE_ANSWER_MS = 2_000;
+const RUN_WITHIN_MS = 3_000;
 
 export class RoomSession {
   readonly store = new RoomStore();
@@ -41,6 +43,7 @@ export class RoomSession {
   readonly phase = signal<Phase>("loading");
   readonly products = signal<readonly Product[]>([]);
   readonly viewer = signal<ViewerIdentity | null>(null);
+  readonly user = signal<Me["user"]>(null);
 
   readonly panel = signal<Panel | null>(null);
   readonly sideTab = signal<SideTab>("chat");
@@ -49,10 +52,14 @@ export class RoomSession {
   readonly likesPending = signal(0);
   /** What the picture does; null while no camera has been on. */
   readonly video = signal<VideoState | null>(null);
+  /** How it comes and how late it is; null while nothing plays. */
+  readonly videoDelay = signal<VideoDelay | null>(null);
   readonly isLive = computed(() => this.store.connection.value.state === "live");
 
   readonly pinned = computed<Product | null>(() => this.product(this.store.pin.value.product_id));
   private readonly startedAtMs = Date.now();
+  private runVersion = Number.POSITIVE_INFINITY;
+  private runTimer: ReturnType<typeof setTimeout> | undefined;
   private likeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly roomId: string) {
@@ -62,6 +69,7 @@ export class RoomSession {
       listener: this.store,
       clock: this.store.clock,
     });
+    effect(() => this.followRun(this.store.run.value));
     this.things = new MyThings(roomId, this.connection, this.store);
     wakeWithPage(this.connection);
     this.speakOfMyThings();
@@ -77,7 +85,9 @@ export class RoomSession {
         api.get<Me>("/api/me"),
       ]);
       this.products.value = page.products;
+      this.runVersion = page.run_version;
       this.store.seed(page);
+      this.user.value = me.user;
       if (me.viewer || me.user) this.enter();
       else this.phase.value = "sign_in";
     } catch (error) {
@@ -91,6 +101,11 @@ export class RoomSession {
     this.enter();
   }
 
+  /** The cookie of an account is there now: come in with it. */
+  enterWithAccount(): void {
+    void this.open();
+  }
+
   private enter(): void {
     this.phase.value = "in";
     this.connection.start();
@@ -100,6 +115,27 @@ export class RoomSession {
     const answer = await api.post<TicketAnswer>(`/api/rooms/${encodeURIComponent(this.roomId)}/tickets`, {}, { retries: 0 });
     this.viewer.value = answer.viewer;
     return answer;
+  }
+
+  /** The host changed the list of products: read it again, each page at a moment of its own. */
+  private followRun(told: number | null): void {
+    if (told === null || told <= this.runVersion || this.runTimer !== undefined) return;
+    this.runTimer = setTimeout(() => {
+      this.runTimer = undefined;
+      void this.readRun();
+    }, Math.random() * RUN_WITHIN_MS);
+  }
+
+  private async readRun(): Promise<void> {
+    try {
+      const page = await api.get<RoomPage>(`/api/rooms/${encodeURIComponent(this.roomId)}`);
+      this.products.value = page.products;
+      this.runVersion = page.run_version;
+      this.followRun(this.store.run.peek());
+    } catch (error) {
+      // The bag then stays as it was; the next change asks again.
+      if (!(error instanceof Problem)) throw error;
+    }
   }
 
   // --- looking things up --------------------------------------------------------------------------------------

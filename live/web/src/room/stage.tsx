@@ -32,7 +32,9 @@ export function Stage() {
           <BoltIcon size={96} class="stage-bolt" />
         )}
       </div>
-      {hasVideo && <LiveVideo onState={(state) => (session.video.value = state)} />}
+      {hasVideo && (
+        <LiveVideo onState={(state) => (session.video.value = state)} onDelay={(delay) => (session.videoDelay.value = delay)} />
+      )}
       <div class="stage-shade" />
       {isRehearsal && (
         <div class="watermark">

@@ -5,6 +5,7 @@ import { UsersIcon } from "../shared/icons";
 import { formatCount } from "../shared/money";
 import { language, localised, setLanguage, shared } from "../shared/words";
 import { useSession } from "./context";
+import { ShareButton } from "./share";
 import { w } from "./words";
 
 const CLOCK_SHOWN_MS = 500;
@@ -49,10 +50,12 @@ export function StatusStrip() {
           </span>
         )}
         <ConnectionDot />
+        <VideoDelayPill />
         {store.mode.value.hearts !== "full" && <span class="pill pill-small">{w(store.mode.value.chat === "paused" ? "mode_paused" : "mode_reduced")}</span>}
         {Math.abs(offsetMs) > CLOCK_SHOWN_MS && store.isJoined.value && (
           <span class="pill pill-small">{w("clock_off", { n: (Math.abs(offsetMs) / 1000).toFixed(1) })}</span>
         )}
+        <ShareButton />
         <button
           type="button"
           class="pill pill-button pill-end"
@@ -86,6 +89,19 @@ function LivePill() {
       {isLive && <i class="live-dot" aria-hidden="true" />}
       {shared.t(`status_${room.status}`)}
       {isLive && <time class="num">{elapsed.value}</time>}
+    </span>
+  );
+}
+
+/** How late the picture is, to a tenth of a second; the viewer sees stock and clocks at once, and may wonder why the host hasn't said it yet. */
+function VideoDelayPill() {
+  const session = useSession();
+  const delay = session.videoDelay.value;
+  if (!delay || delay.ms === null || session.video.value !== "playing") return null;
+  const key = delay.way === "hls" ? "video_delay_hls" : "video_delay";
+  return (
+    <span class="pill pill-small num" data-testid="video-delay" data-way={delay.way} data-ms={Math.round(delay.ms)} title={w(`${key}_means`)}>
+      {w(key, { n: (delay.ms / 1000).toFixed(1) })}
     </span>
   );
 }

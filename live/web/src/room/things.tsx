@@ -3,6 +3,7 @@ import { Countdown } from "../shared/countdown";
 import { formatMoney } from "../shared/money";
 import type { Order } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
+import { AccountLine } from "./account-line";
 import { useSession } from "./context";
 import { Picture } from "./picture";
 import { w } from "./words";
@@ -46,9 +47,17 @@ export function Things() {
   ];
   const closed = orders.filter((order) => order.state !== "placed");
   const places = [...things.places.value].filter(([saleId]) => store.sales.value.has(saleId));
-  if (!open.length && !closed.length && !places.length) return <p class="empty">{w("things_empty")}</p>;
+  if (!open.length && !closed.length && !places.length) {
+    return (
+      <>
+        <AccountLine />
+        <p class="empty">{w("things_empty")}</p>
+      </>
+    );
+  }
   return (
     <div class="things">
+      <AccountLine />
       {open.length > 0 && <h3 class="list-head">{w("things_holds")}</h3>}
       {open.map((thing) => (
         <OpenRow key={thing.holdId} thing={thing} />

@@ -127,3 +127,30 @@ export const SettingsIcon = icon(
     <circle cx="8.8" cy="17" r="2.2" />
   </>,
 );
+export const GripIcon = icon(
+  <>
+    <circle cx="9" cy="6" r="1.6" />
+    <circle cx="15" cy="6" r="1.6" />
+    <circle cx="9" cy="12" r="1.6" />
+    <circle cx="15" cy="12" r="1.6" />
+    <circle cx="9" cy="18" r="1.6" />
+    <circle cx="15" cy="18" r="1.6" />
+  </>,
+  true,
+);
+export const ReplyIcon = icon(<path d="M9.5 5.5 4 11l5.5 5.5M4.5 11H14c3.6 0 6 2.2 6 6.5" />);
+export const ShareIcon = icon(
+  <>
+    <circle cx="6.5" cy="12" r="2.4" />
+    <circle cx="17" cy="6" r="2.4" />
+    <circle cx="17" cy="18" r="2.4" />
+    <path d="m8.7 10.8 6.2-3.5M8.7 13.2l6.2 3.5" />
+  </>,
+);
+export const LinkIcon = icon(<path d="M10 14a4 4 0 0 0 5.7 0l3-3A4 4 0 0 0 13 5.3l-1.2 1.2M14 10a4 4 0 0 0-5.7 0l-3 3A4 4 0 0 0 11 18.7l1.2-1.2" />);
+export const CalendarIcon = icon(
+  <>
+    <rect x="4" y="5.5" width="16" height="14.5" rx="2.5" />
+    <path d="M4 10h16M8.5 3.5v4M15.5 3.5v4" />
+  </>,
+);

@@ -4,6 +4,9 @@ export interface MediaAccess {
   /** Absolute address of the endpoint. */
   url: string;
   token: string;
+  /** The playlist for whoever gets no WebRTC. */
+  hls?: string | null;
+  ice_servers?: RTCIceServer[];
 }
 
 const ANSWER_TIMEOUT_MS = 10_000;

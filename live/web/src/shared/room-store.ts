@@ -7,6 +7,7 @@ import type {
   Announcement,
   ChatValue,
   Comment,
+  DeskValue,
   Joined,
   LikesValue,
   MediaValue,
@@ -53,6 +54,9 @@ export class RoomStore implements RoomListener {
   readonly watching = signal<WatchingValue | null>(null);
   readonly orders = signal<OrdersValue>({ placed: 0, paid: 0 });
   readonly media = signal<MediaValue | null>(null);
+  readonly desk = signal<DeskValue | null>(null);
+  /** The version of the run of show; a page whose products have another one reads them again. */
+  readonly run = signal<number | null>(null);
   readonly sales = signal<ReadonlyMap<string, SaleValue>>(new Map());
   readonly stock = signal<ReadonlyMap<string, StockValue>>(new Map());
 
@@ -96,8 +100,8 @@ export class RoomStore implements RoomListener {
   seed(page: RoomPage): void {
     batch(() => {
       if (!this.versions.has("room")) {
-        const { title, status, rehearsal, host_name, started_at_ms } = page.room;
-        this.room.value = { title, status, rehearsal, host_name, started_at_ms };
+        const { title, status, rehearsal, host_name, starts_at_ms, started_at_ms } = page.room;
+        this.room.value = { title, status, rehearsal, host_name, starts_at_ms, started_at_ms };
       }
       if (!this.versions.has("pin")) this.pin.value = { product_id: page.pinned_product_id, at_ms: 0 };
       const sales = new Map(this.sales.value);
@@ -191,6 +195,12 @@ export class RoomStore implements RoomListener {
           break;
         case "orders":
           this.orders.value = data as OrdersValue;
+          break;
+        case "desk":
+          this.desk.value = data as DeskValue;
+          break;
+        case "run":
+          this.run.value = (data as { version: number }).version;
           break;
         case "media":
           this.media.value = data as MediaValue;

@@ -12,6 +12,7 @@ export interface RoomValue {
   title: Localised | string;
   host_name: string;
   rehearsal: boolean;
+  starts_at_ms: number | null;
   started_at_ms: number | null;
 }
 
@@ -46,6 +47,12 @@ export interface MediaValue {
   since_ms: number | null;
   whep: string | null;
   hls: string | null;
+}
+
+/** Who holds the sale desk: an account's id, whose name the API tells staff. */
+export interface DeskValue {
+  holder_id: string | null;
+  since_ms: number | null;
 }
 
 export type SaleState =
@@ -273,6 +280,7 @@ export interface RoomInfo {
   status: RoomStatus;
   rehearsal: boolean;
   host_name: string;
+  starts_at_ms: number | null;
   started_at_ms: number | null;
 }
 
@@ -282,6 +290,7 @@ export interface RoomPage {
   pinned_product_id: string | null;
   sales: Sale[];
   role: Role | null;
+  run_version: number;
 }
 
 export interface ViewerIdentity {

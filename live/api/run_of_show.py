@@ -1,0 +1,179 @@
+"""The run of show: its order, one more item, an item less, and a file of items."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce import catalogue
+from commerce.catalogue import Product, Variant
+from live import audit, rooms, run_of_show
+from live.api import desk, models
+from live.api.endpoint import SELL, Call, Endpoint
+from live.api.models import Line80, Minor, Model, ProductId
+from live.api.rooms import product_shown
+from live.problems import HttpProblem
+from live.rooms import Room
+from live.wiring import new_id
+
+MAX_CSV_CHARACTERS: Final = 60_000
+FALLBACK_CURRENCY: Final = "CNY"
+
+
+class RunOrder(Model):
+    """Every product of the room, in the new order."""
+
+    product_ids: Annotated[list[ProductId], Field(max_length=run_of_show.MAX_IN_ROOM)]
+
+
+class QuickItem(Model):
+    """One product with one variant; the currency is that of the room's other products."""
+
+    title: Line80
+    title_zh: Line80 | None = None
+    price_minor: Minor
+    stock: Annotated[int, Field(ge=0, le=catalogue.MAX_ON_HAND)]
+
+
+class CsvFile(Model):
+    """The text of a CSV file with the columns title, price, stock, and if wanted title_zh, variant, variant_zh, currency, picture."""
+
+    csv: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CSV_CHARACTERS)]
+
+
+class RunShown(Model):
+    products: list[models.ProductShown]
+    run_version: int
+
+
+async def _do(call: Call, work: Callable[[AsyncConnection], Awaitable[Room]]) -> RunShown:
+    """Change the run in one transaction; then everybody in the room hears that it is another one, and asks for it."""
+    async with call.wiring.database.begin() as c:
+        room = await work(c)
+        ids = await rooms.product_ids(c, room.room_id)
+        products = {product.product_id: product for product in await catalogue.get_products(c, ids)}
+    await desk.tell(call, room)
+    return RunShown(
+        products=[product_shown(products[one]) for one in ids if one in products],
+        run_version=room.run_version,
+    )
+
+
+async def _reorder(call: Call) -> RunShown:
+    body: RunOrder = call.body
+    room_id = call.in_room.room_id
+
+    async def work(c: AsyncConnection) -> Room:
+        before = await rooms.product_ids(c, room_id)
+        room = await run_of_show.reorder(c, room_id, body.product_ids)
+        await _record(c, call, "run_reorder", room_id, {"order": before}, {"order": body.product_ids})
+        return room
+
+    return await _do(call, work)
+
+
+async def _add(call: Call) -> RunShown:
+    body: QuickItem = call.body
+    product = _quick_product(body, await _currency(call))
+
+    async def work(c: AsyncConnection) -> Room:
+        room = await run_of_show.add(c, call.in_room.room_id, [product])
+        after = {"title": body.title, "price_minor": body.price_minor, "stock": body.stock}
+        await _record(c, call, "run_add", product.product_id, after=after)
+        return room
+
+    return await _do(call, work)
+
+
+def _quick_product(body: QuickItem, currency: str) -> Product:
+    product_id = new_id("pr")
+    variant = Variant(
+        variant_id=new_id("va"),
+        product_id=product_id,
+        title={"en": "Standard", "zh": "标准"},
+        price_minor=body.price_minor,
+        on_hand=body.stock,
+    )
+    return Product(
+        product_id=product_id,
+        title={"en": body.title, **({"zh": body.title_zh} if body.title_zh else {})},
+        description={},
+        picture=run_of_show.DEFAULT_PICTURE,
+        currency=currency,
+        variants=(variant,),
+    )
+
+
+async def _import(call: Call) -> RunShown:
+    body: CsvFile = call.body
+    room_id = call.in_room.room_id
+    products, errors = run_of_show.read_csv(body.csv, room_id, await _currency(call))
+    if errors:
+        listed = [{"row": one.row, "column": one.column, "message": one.message} for one in errors]
+        raise HttpProblem(422, "bad_rows", "Nothing was imported: mend these rows.", rows=listed)
+
+    async def work(c: AsyncConnection) -> Room:
+        room = await run_of_show.add(c, room_id, products)
+        await _record(c, call, "run_import", room_id, after={"products": len(products)})
+        return room
+
+    return await _do(call, work)
+
+
+async def _remove(call: Call) -> RunShown:
+    product_id = call.parameter("product_id")
+
+    async def work(c: AsyncConnection) -> Room:
+        room = await run_of_show.remove(c, call.in_room.room_id, product_id)
+        await _record(c, call, "run_remove", product_id)
+        return room
+
+    return await _do(call, work)
+
+
+async def _currency(call: Call) -> str:
+    async with call.wiring.database.read() as c:
+        known = await catalogue.get_products(c, await rooms.product_ids(c, call.in_room.room_id))
+    return known[0].currency if known else FALLBACK_CURRENCY
+
+
+async def _record(
+    c: Any, call: Call, action: str, target: str, before: Any = None, after: Any = None
+) -> None:
+    await audit.record(
+        c,
+        call.caller,
+        call.in_room.room_id,
+        action,
+        target,
+        at_ms=call.now_ms,
+        call_id=call.action_id,
+        before=before,
+        after=after,
+    )
+
+
+def _endpoint(method: str, path: str, summary: str, handler: Any, **options: Any) -> Endpoint:
+    return Endpoint(
+        method=method,
+        path=f"/api/rooms/{{room_id}}/{path}",
+        summary=summary,
+        tag="run of show",
+        handler=handler,
+        roles=SELL,
+        answer=RunShown,
+        **options,
+    )
+
+
+ENDPOINTS = (
+    _endpoint("PUT", "products", "Put the room's products in another order", _reorder, body=RunOrder),
+    _endpoint("POST", "products", "Add one item at the end of the run", _add, body=QuickItem, status=201),
+    _endpoint("POST", "product-imports", "Add the items of a CSV file, all or none", _import, body=CsvFile),
+    _endpoint(
+        "DELETE", "products/{product_id}", "Take an item out of the run; its sales and orders stay", _remove
+    ),
+)

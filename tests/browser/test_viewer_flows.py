@@ -1,0 +1,177 @@
+"""What viewers go through in a real browser: accounts, two taps, an ended hold, the wait list, keys alone, another language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from loadtests.screenshots import Desk
+from loadtests.show import Show
+from tests.browser.test_the_last_unit import GOOD_CARD, NewPage, fill_address, join, pay
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def desk(show: Show) -> Desk:
+    return Desk(show)
+
+
+def come_in_with_account(page: Page, show: Show, way: str, email: str, name: str = "") -> None:
+    page.goto(f"{show.web_url}/r/rm_demo")
+    page.get_by_test_id(f"way-{way}").click()
+    if name:
+        page.get_by_test_id("nickname").fill(name)
+    page.get_by_test_id("email").fill(email)
+    page.get_by_test_id("password").fill(PASSWORD)
+    page.get_by_test_id("join").click()
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+
+
+def test_one_account_on_two_devices_is_one_buyer(show: Show, new_page: NewPage, desk: Desk) -> None:
+    phone, desktop = new_page(), new_page(width=1440, height=900)
+    come_in_with_account(phone, show, "new_account", "dora@example.com", "Dora")
+    come_in_with_account(desktop, show, "sign_in", "dora@example.com")
+    expect(desktop.get_by_test_id("account")).to_contain_text("dora@example.com")
+    desk.fire(4, quota=3, limit_per_buyer=1, countdown_ms=0)
+    expect(phone.get_by_test_id("buy")).to_have_attribute("data-state", "buy")
+    phone.get_by_test_id("buy").click()
+    expect(phone.get_by_test_id("buy")).to_have_attribute("data-state", "held")
+    desktop.reload()
+    expect(desktop.get_by_test_id("buy")).to_have_attribute("data-state", "held")  # the same hold
+    desktop.get_by_test_id("sign-out").click()
+    expect(desktop.get_by_test_id("nickname")).to_be_visible()
+
+    wrong = new_page()
+    wrong.goto(f"{show.web_url}/r/rm_demo")
+    wrong.get_by_test_id("way-sign_in").click()
+    wrong.get_by_test_id("email").fill("dora@example.com")
+    wrong.get_by_test_id("password").fill("something else")
+    wrong.get_by_test_id("join").click()
+    expect(wrong.locator("#nickname-hint")).to_contain_text("wrong")
+
+
+def test_a_buyer_who_was_here_before_pays_with_two_taps(show: Show, new_page: NewPage, desk: Desk) -> None:
+    page = join(new_page, show, "Eve")
+    desk.fire(5, countdown_ms=0)
+    page.get_by_test_id("buy").click()
+    fill_address(page, "Eve Ma")
+    pay(page, GOOD_CARD)
+    expect(page.get_by_test_id("order-number")).to_be_visible()
+    page.keyboard.press("Escape")
+    desk.fire(6, countdown_ms=0)
+    expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "buy")
+    page.get_by_test_id("buy").click()  # one
+    page.get_by_test_id("pay").click()  # two
+    expect(page.get_by_test_id("order-number")).to_be_visible()
+
+
+def test_a_hold_that_runs_out_says_so_and_the_unit_is_there_again(
+    show: Show, new_page: NewPage, desk: Desk
+) -> None:
+    page = join(new_page, show, "Finn")
+    desk.fire(7, countdown_ms=0, hold_ms=2_000, quota=1)
+    page.get_by_test_id("buy").click()
+    expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "held")
+    expect(page.get_by_test_id("buy")).not_to_have_attribute("data-state", "held", timeout=20_000)
+    expect(page.get_by_test_id("stock").first).to_have_attribute("data-available", "1", timeout=20_000)
+
+
+def test_who_waits_in_line_is_served_when_a_unit_comes_back(
+    show: Show, new_page: NewPage, desk: Desk
+) -> None:
+    ann, bob = join(new_page, show, "Gus"), join(new_page, show, "Hal", locale="zh-CN")
+    desk.fire(8, countdown_ms=0, quota=1)
+    ann.get_by_test_id("buy").click()
+    expect(ann.get_by_test_id("buy")).to_have_attribute("data-state", "held")
+    expect(bob.get_by_test_id("buy")).to_have_attribute("data-state", "all_held")
+    bob.get_by_test_id("buy").click()
+    expect(bob.get_by_test_id("buy")).to_have_attribute("data-state", "in_line")
+    ann.get_by_test_id("let-go").first.click()
+    ann.locator(".let-go-ask button").first.click()  # asked once more
+    expect(bob.get_by_test_id("buy")).to_have_attribute("data-state", "held")
+    expect(ann.get_by_test_id("buy")).to_have_attribute("data-state", re.compile("all_held|buy"))
+
+
+def test_another_language_keeps_the_hold(show: Show, new_page: NewPage, desk: Desk) -> None:
+    page = join(new_page, show, "Ida", width=1440, height=900)
+    desk.fire(9, countdown_ms=0)
+    page.get_by_test_id("buy").click()
+    expect(page.get_by_test_id("checkout")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_test_id("language").first.click()
+    expect(page.locator(".room")).to_have_attribute("lang", "zh-CN")
+    expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "held")
+    page.reload()
+    expect(page.locator(".room")).to_have_attribute("lang", "zh-CN")
+    expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "held")
+
+
+def test_a_purchase_needs_neither_a_mouse_nor_a_picture(show: Show, new_page: NewPage, desk: Desk) -> None:
+    page = new_page(width=1440, height=900)
+    page.route(re.compile(r"/(whep|hls)/"), lambda route: route.abort())
+    page.route(re.compile(r"\.svg$"), lambda route: route.abort())
+    page.goto(f"{show.web_url}/r/rm_demo")
+    expect(page.get_by_test_id("nickname")).to_be_focused()
+    page.keyboard.type("Jo")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+    desk.fire(10, countdown_ms=0)
+    expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "buy")
+    page.keyboard.press("b")
+    expect(page.get_by_test_id("checkout")).to_be_visible()
+    _type_into(page, "name", "Jo Lin")
+    _type_into(page, "contact", "jo@example.com")
+    _type_into(page, "line1", "1 Nanjing Road")
+    _type_into(page, "city", "Shanghai")
+    _type_into(page, "postcode", "200000")
+    _tab_to(page, lambda: page.evaluate("document.activeElement.dataset.testid") == "card")
+    page.keyboard.type(GOOD_CARD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("order-number")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("checkout")).to_have_count(0)
+
+
+def _type_into(page: Page, name: str, text: str) -> None:
+    _tab_to(page, lambda: page.evaluate("document.activeElement.name") == name)
+    page.keyboard.type(text)
+
+
+def _tab_to(page: Page, is_there: Callable[[], bool]) -> None:
+    """With the Tab key alone, as far as it goes round once."""
+    for _ in range(40):
+        if is_there():
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("the Tab key never gets there")
+
+
+def test_the_room_can_be_shared_and_says_when_its_show_begins(
+    show: Show, new_page: NewPage, desk: Desk
+) -> None:
+    page = join(new_page, show, "Kim")
+    page.get_by_test_id("open-share").click()
+    expect(page.get_by_test_id("share").locator("input")).to_have_value(f"{show.web_url}/r/rm_demo")
+    code = page.get_by_test_id("share").locator("img")
+    expect(code).to_be_visible()
+    assert page.evaluate("document.querySelector('.share-code').naturalWidth") > 50
+    page.keyboard.press("Escape")
+    try:
+        starts_at_ms = page.evaluate("Date.now()") + 3_600_000
+        desk.call("PUT", "/api/rooms/rm_demo/schedule", {"starts_at_ms": starts_at_ms})
+        desk.call("POST", "/api/rooms/rm_demo/status", {"status": "ended"})
+        expect(page.get_by_test_id("after-show")).to_be_visible()
+        desk.call("POST", "/api/rooms/rm_demo/status", {"status": "preshow"})
+        expect(page.get_by_test_id("before-show")).to_contain_text("00:59:")
+        with page.expect_download() as download:
+            page.get_by_test_id("remind").click()
+        assert download.value.suggested_filename == "show.ics"
+    finally:
+        desk.call("POST", "/api/rooms/rm_demo/status", {"status": "live"})
+    expect(page.get_by_test_id("before-show")).to_have_count(0)

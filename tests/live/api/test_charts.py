@@ -1,0 +1,151 @@
+"""The console's plots are drawn from what really happened; the summary and the log can be taken away as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from commerce import reconciliation
+from commerce.clock import wall_clock_ms
+from live.decision_times import BOUNDS_MS, DecisionTimes, percentile_ms
+from live.samples import Sampler
+from tests.live.api.test_orders import place, tap
+from tests.live.conftest import CARD, Browser, Shop
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_ms = wall_clock_ms() // 1000 * 1000
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+async def played(shop: Shop) -> tuple[Browser, dict[str, Any]]:
+    """Two units: Ann pays one, Bob leaves his unpaid, Cay is too late."""
+    host = await shop.staff("host")
+    sale = await shop.open_sale(host, quota=2)
+    ann, bob, cay = [await shop.guest(name) for name in ("Ann", "Bob", "Cay")]
+    order = (await place(ann, (await tap(shop, ann, sale["sale_id"]))["token"])).json()
+    paid = await ann.post(
+        f"/api/orders/{order['order_id']}/payments", {"method": "card", "card_number": CARD}
+    )
+    assert paid.json()["order"]["state"] == "paid"
+    await place(bob, (await tap(shop, bob, sale["sale_id"]))["token"])
+    await tap(shop, cay, sale["sale_id"])
+    await reconciliation.persist_logs(shop.wiring.database, shop.wiring.hot_ledger)
+    return host, sale
+
+
+async def test_stock_is_drawn_from_samples_that_the_worker_took(shop: Shop) -> None:
+    clock = Clock()
+    wiring = shop.wiring
+    sampler = Sampler(wiring.database, wiring.hot_ledger, wiring.broker, clock)
+    host = await shop.staff("host")
+    sale = await shop.open_sale(host, quota=2)
+    await sampler.run()
+    clock.now_ms += 1000
+    await sampler.run()  # nothing moved: no row
+    ann = await shop.guest("Ann")
+    await tap(shop, ann, sale["sale_id"])
+    clock.now_ms += 1000
+    await sampler.run()
+    await host.post(f"/api/sales/{sale['sale_id']}/pause", {"reason": "host"})
+    seen = (await host.get(f"/api/sales/{sale['sale_id']}/charts/stock")).json()
+    assert [(p["available"], p["held"], p["sold"]) for p in seen["points"]] == [(2, 0, 0), (1, 1, 0)]
+    assert seen["points"][1]["at_ms"] - seen["points"][0]["at_ms"] == 2000
+    assert [mark["action"] for mark in seen["marks"]] == ["sale_fire", "sale_pause"]
+
+
+async def test_watching_is_drawn_with_what_was_done_when(shop: Shop) -> None:
+    clock, broker = Clock(), shop.wiring.broker
+    sampler = Sampler(shop.wiring.database, shop.wiring.hot_ledger, broker, clock)
+    host = await shop.staff("host")
+    for people in (3, 7):
+        await broker.enter_presence(shop.room_id, "hub-a", people, 2)
+        await sampler.run()
+        clock.now_ms += 5000
+    await host.call("PUT", f"/api/rooms/{shop.room_id}/pin", {"product_id": "pr_mug"})
+    seen = (await host.get(f"/api/rooms/{shop.room_id}/charts/watching")).json()
+    assert [(p["people"], p["ghosts"]) for p in seen["points"]] == [(3, 2), (7, 2)]
+    assert [(mark["action"], mark["target"]) for mark in seen["marks"]] == [("pin", "pr_mug")]
+
+
+async def test_the_funnel_and_the_money_tell_placed_paid_and_refunded_apart(shop: Shop) -> None:
+    host, _ = await played(shop)
+    (sale,) = (await host.get(f"/api/rooms/{shop.room_id}/charts/funnel")).json()["sales"]
+    people = sale["people"]
+    assert (people["tapped"], people["held"], people["placed"], people["paid"]) == (3, 2, 2, 1)
+    assert (people["paid_minor"], people["units_paid"], sale["ghosts"]["tapped"]) == (5000, 1, 0)
+    money = (await host.get(f"/api/rooms/{shop.room_id}/charts/money")).json()
+    sums = {
+        name: sum(step[name] for step in money["steps"])
+        for name in ("placed_minor", "paid_minor", "refunded_minor")
+    }
+    assert sums == {"placed_minor": 10_000, "paid_minor": 5_000, "refunded_minor": 0}
+
+
+async def test_decision_times_of_two_hubs_add_up(shop: Shop) -> None:
+    clock = Clock()
+    for took_s in (0.004, 0.4):
+        hub = DecisionTimes(shop.wiring.redis, clock)
+        for _ in range(10):
+            hub.count(shop.room_id, took_s)
+        assert await hub.report() == 1
+        assert await hub.report() == 0
+    host = await shop.staff("host")
+    seen = (await host.get(f"/api/rooms/{shop.room_id}/charts/latency")).json()
+    (point,) = seen["points"]
+    assert point["count"] == 20
+    assert point["p50_ms"] <= 5 < 300 < point["p95_ms"] <= point["p99_ms"] <= 500
+
+
+def test_a_percentile_is_inside_its_class() -> None:
+    counts = [0] * (len(BOUNDS_MS) + 1)
+    assert percentile_ms(counts, 0.5) == 0
+    counts[BOUNDS_MS.index(10)] = 4
+    assert 7 < percentile_ms(counts, 0.5) <= 10
+    counts[-1] = 96
+    assert percentile_ms(counts, 0.99) == BOUNDS_MS[-1]
+
+
+async def test_the_summary_counts_the_same_and_comes_as_csv(shop: Shop) -> None:
+    host, _ = await played(shop)
+    await host.post(f"/api/rooms/{shop.room_id}/status", {"status": "live"})
+    await host.post(f"/api/rooms/{shop.room_id}/status", {"status": "ended"})
+    made = (await host.get(f"/api/rooms/{shop.room_id}/summary")).json()
+    assert (made["unpaid"], made["orders"]["paid_minor"], made["open_sales"]) == (1, 5000, 1)
+    assert made["ended_at_ms"] >= made["started_at_ms"]
+    (product,) = made["products"]
+    assert (product["title"]["en"], product["rounds"], product["people"]["tapped"]) == ("mug", 1, 3)
+    file = await host.get(f"/api/rooms/{shop.room_id}/summary.csv")
+    assert file.headers["content-type"].startswith("text/csv")
+    rows = list(csv.reader(io.StringIO(file.text)))
+    head, cells = rows[-2:]
+    row = dict(zip(head, cells, strict=True))
+    assert (row["product"], row["tapped"], row["paid_minor"]) == ("mug", "3", "5000")
+
+
+async def test_the_log_comes_whole_as_csv_and_as_json_lines(shop: Shop) -> None:
+    host = await shop.staff("host")
+    for number in range(3):
+        await host.post(f"/api/rooms/{shop.room_id}/announcements", {"text": f"=HYPERLINK({number})"})
+    rows = list(csv.DictReader(io.StringIO((await host.get(f"/api/rooms/{shop.room_id}/audit.csv")).text)))
+    assert [row["action"] for row in rows] == ["log_export", "announce", "announce", "announce"]
+    assert json.loads(rows[1]["after"]) == {"text": "=HYPERLINK(2)"}
+    lines = (await host.get(f"/api/rooms/{shop.room_id}/audit.jsonl")).text.splitlines()
+    assert [json.loads(line)["action"] for line in lines].count("log_export") == 2
+    found = (await host.get(f"/api/rooms/{shop.room_id}/audit?q=announ")).json()["entries"]
+    assert {entry["action"] for entry in found} == {"announce"}
+
+
+async def test_saved_replies_are_the_rooms(shop: Shop) -> None:
+    moderator, host = await shop.staff("moderator"), await shop.staff("host")
+    path = f"/api/rooms/{shop.room_id}/saved-replies"
+    assert (await host.get(path)).json() == {"replies": []}
+    replies = ["Ships tomorrow 明天发货", "Sizes run small"]
+    assert (await moderator.call("PUT", path, {"replies": replies})).status_code == 200
+    assert (await host.get(path)).json() == {"replies": replies}
+    assert (await host.call("PUT", path, {"replies": ["x"] * 21})).status_code == 422
