@@ -77,7 +77,7 @@ class Announcer:
         try:
             given_up = await asyncio.wait_for(self._renew(room_ids), PUBLISH_TIMEOUT_S)
         except (BrokerUnavailable, RedisError, OSError, TimeoutError) as error:
-            log.warning("could not speak for the rooms on air: %s", error)
+            log.debug("could not speak for the rooms on air: %s", error)
             return
         for room_id in given_up:
             self._said.pop(room_id, None)  # said again, under a new version

@@ -12,7 +12,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
-from realtime.broker import Broker
+from redis.exceptions import RedisError
+
+from realtime.broker import Broker, BrokerUnavailable
 
 log = logging.getLogger("flashroom.media")
 
@@ -38,16 +40,26 @@ class OnAir:
         return {room_id.decode() for room_id in unknown}
 
     async def end_silent(self, now_ms: int) -> int:
-        """Tell rooms whose media process has gone silent that nobody publishes there; gives how many were told."""
+        """Tell rooms whose media process has gone silent that nobody publishes there; gives how many were told.
+
+        A room whose Redis node is away is told later and keeps no other waiting.
+        """
         silent: list[bytes] = await self._silent(keys=[KEY], args=[SILENCE_MS, ROOMS_AT_ONCE])
         told = 0
         for room_id in [raw.decode() for raw in silent]:
-            version, data = (await self._broker.values(room_id)).get("media", (0, None))
-            if data is not None and data.get("publishing"):
-                away: dict[str, Any] = {**data, "publishing": False, "since_ms": now_ms}
-                # One above what it was and no clock: whatever a living process says next is newer.
-                await self._broker.publish(room_id, values={"media": (version + 1, away)})
-                log.warning("room %s is not on air any more: its media process is silent", room_id)
-                told += 1
-            await self._broker.redis.zrem(KEY, room_id)
+            try:
+                told += await self._end(room_id, now_ms)
+            except (BrokerUnavailable, RedisError, OSError) as error:
+                log.warning("could not tell room %s that it is not on air: %s", room_id, error)
         return told
+
+    async def _end(self, room_id: str, now_ms: int) -> bool:
+        version, data = (await self._broker.values(room_id)).get("media", (0, None))
+        is_news = data is not None and bool(data.get("publishing"))
+        if is_news:
+            away: dict[str, Any] = {**data, "publishing": False, "since_ms": now_ms}
+            # One above what it was and no clock: whatever a living process says next is newer.
+            await self._broker.publish(room_id, values={"media": (version + 1, away)})
+            log.warning("room %s is not on air any more: its media process is silent", room_id)
+        await self._broker.redis.zrem(KEY, room_id)
+        return is_news

@@ -2,21 +2,113 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
+import tomllib
 from importlib.metadata import version
+from pathlib import Path
 
+import aioice
 import aioice.ice
+import aiortc
+import pytest
 from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcdtlstransport import RtpRouter
+from packaging.requirements import Requirement
 
 from live.media import aiortc_internals as internals
 from tests.live.media.peers import new_peer
 
+READ_AGAINST = {"aiortc": "1.16", "aioice": "0.13", "pylibsrtp": "1.0"}
+"""Where private parts are used. A new release: read aiortc_internals.py against it, then move these and the pins of pyproject.toml."""
+PUBLIC_MODULES = {"aiortc", "aiortc.exceptions", "aiortc.rtp", "aiortc.sdp", "aiortc.codecs.h264"}
+"""What the rest of `live` may import of them."""
+LIVE = Path(internals.__file__).parents[1]
 
-def test_the_release_is_the_one_this_was_written_for() -> None:
-    assert version("aiortc").startswith("1.16."), (
-        "read aiortc_internals.py against the new release, then move this"
+
+@pytest.mark.parametrize(("package", "release"), READ_AGAINST.items())
+def test_the_releases_are_those_this_was_written_for(package: str, release: str) -> None:
+    assert version(package).startswith(f"{release}."), (
+        f"read aiortc_internals.py against {package} {version(package)}, then move READ_AGAINST"
     )
+
+
+@pytest.mark.parametrize("package", READ_AGAINST)
+def test_the_supported_range_is_pinned_and_includes_what_is_installed(package: str) -> None:
+    project = tomllib.loads((LIVE.parent / "pyproject.toml").read_text())["project"]
+    [pinned] = [one for one in map(Requirement, project["dependencies"]) if one.name == package]
+    assert pinned.specifier.contains(version(package))
+    major, minor = map(int, READ_AGAINST[package].split("."))
+    following = f"{major}.{minor + 1}.0" if package != "pylibsrtp" else f"{major + 1}.0.0"
+    assert not pinned.specifier.contains(following), f"{package} {following} was never read"
+
+
+def private_names(tree: ast.AST) -> set[str]:
+    """Names with a leading underscore that are reached for on anything but oneself, and those that stand in strings."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+    }
+
+
+def own_names(tree: ast.AST) -> set[str]:
+    """What a module's own classes keep for themselves."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+        and isinstance(node.ctx, ast.Store)
+    }
+
+
+def test_every_private_part_we_reach_for_is_there() -> None:
+    tree = ast.parse(Path(internals.__file__).read_text())
+    reached = private_names(tree)
+    assert {
+        "_nominated",
+        "_tx_srtp",
+        "_codecs",
+        "_handle_rtcp_packet",
+        "_RTCRtpReceiver__jitter_buffer",
+    } <= reached
+    source = "".join(
+        path.read_text()
+        for package in (aiortc, aioice)
+        for path in Path(inspect.getfile(package)).parent.glob("*.py")
+    )
+    gone = [name for name in reached if re.sub(r"^_[A-Za-z]+(?=__)", "", name) not in source]
+    assert not gone, f"aiortc {version('aiortc')} has no {gone} any more: mend aiortc_internals.py"
+
+
+def test_nobody_else_reaches_into_aiortc() -> None:
+    found = []
+    for path in LIVE.rglob("*.py"):
+        if path == Path(internals.__file__) or "node_modules" in path.parts:
+            continue
+        tree = ast.parse(path.read_text())
+        imported = {
+            name
+            for node in ast.walk(tree)
+            for name in (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+            if name.split(".")[0] in READ_AGAINST
+        }
+        found += [f"{path.name} imports {name}" for name in imported - PUBLIC_MODULES]
+        if imported:
+            found += [f"{path.name} uses {name}" for name in private_names(tree) - own_names(tree)]
+    assert not found
 
 
 async def test_a_receiver_has_the_buffer_that_the_tap_replaces() -> None:

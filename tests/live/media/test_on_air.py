@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,24 +12,41 @@ from live.media import on_air
 from live.media.announcer import Announcer
 from live.media.on_air import OnAir
 from live.media.sessions import Sessions
-from realtime.broker import Broker
+from realtime.broker import Broker, BrokerUnavailable
 from tests.live.media.test_streams import KEY, Clock, RecordingSource
+from tests.redis_cluster import running_cluster
 from tests.services import redis_server, wait_until
 
 
+@pytest.fixture(scope="module", params=["one server", "a cluster"])
+def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("redis")
+    if request.param == "one server":
+        with redis_server(folder) as url:
+            yield url
+    else:
+        with running_cluster(folder) as cluster:
+            yield cluster.url
+
+
 @pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
-    with redis_server(tmp_path) as url:
-        broker = await Broker.connect(url)
-        yield broker
-        await broker.aclose()
+async def broker(redis_url: str) -> AsyncIterator[Broker]:
+    broker = await Broker.connect(redis_url)
+    await broker.redis.delete(on_air.KEY)
+    yield broker
+    await broker.aclose()
+
+
+def new_room() -> str:
+    """Tests share a Redis."""
+    return f"rm_{uuid.uuid4().hex}"
 
 
 class Process:
     """What a media process says of one room, where a host publishes."""
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+        self.room_id = new_room()
         self.clock = Clock()
         self.sessions = Sessions(self.clock)
         self.announcer = Announcer(
@@ -40,18 +57,18 @@ class Process:
             OnAir(broker).renew,
         )
         self._source = RecordingSource()
-        self.sessions.stream("rm_1").attach(self._source)
+        self.sessions.stream(self.room_id).attach(self._source)
 
     async def goes_on(self) -> None:
         self.clock.now_s += 0.5
-        self.sessions.stream("rm_1").receive(
+        self.sessions.stream(self.room_id).receive(
             self._source, "video", "H264", int(self.clock.now_s * 2), 0, True, KEY
         )
         await self.announcer.look()
 
 
-async def media(broker: Broker) -> tuple[int, dict[str, Any]]:
-    return (await broker.values("rm_1"))["media"]
+async def media(broker: Broker, process: Process) -> tuple[int, dict[str, Any]]:
+    return (await broker.values(process.room_id))["media"]
 
 
 async def test_a_room_whose_process_is_killed_is_told_and_one_whose_process_lives_is_not(
@@ -61,14 +78,14 @@ async def test_a_room_whose_process_is_killed_is_told_and_one_whose_process_live
     for _ in range(3):
         await process.goes_on()
         assert await OnAir(broker).end_silent(7) == 0
-    version, before = await media(broker)
+    version, before = await media(broker, process)
     assert before["publishing"] is True
 
     async def given_up() -> bool:
         return await OnAir(broker).end_silent(999_999) == 1
 
     await wait_until(given_up, 5, "the room to be told")
-    assert await media(broker) == (version + 1, {**before, "publishing": False, "since_ms": 999_999})
+    assert await media(broker, process) == (version + 1, {**before, "publishing": False, "since_ms": 999_999})
     assert await OnAir(broker).end_silent(1_000_000) == 0, "once is enough"
 
 
@@ -79,14 +96,39 @@ async def test_a_process_that_was_only_slow_says_again_that_it_is_on_air(
     await process.goes_on()
     monkeypatch.setattr(on_air, "SILENCE_MS", 0)
     assert await OnAir(broker).end_silent(5) == 1
-    assert (await media(broker))[1]["publishing"] is False
+    assert (await media(broker, process))[1]["publishing"] is False
     await process.goes_on()
-    assert (await media(broker))[1]["publishing"] is True
+    assert (await media(broker, process))[1]["publishing"] is True
 
 
-async def test_a_redis_that_forgot_everything_is_told_anew(broker: Broker) -> None:
+async def test_a_room_that_can_not_be_told_keeps_no_other_waiting_and_is_told_later(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_air, "SILENCE_MS", 0)
+    rooms = (new_room(), new_room())
+    for room_id in rooms:
+        await broker.publish(room_id, values={"media": (1, {"publishing": True})})
+    await OnAir(broker).renew(rooms)
+    values = broker.values
+
+    async def one_is_away(room_id: str) -> Any:
+        if room_id == rooms[0]:
+            raise BrokerUnavailable
+        return await values(room_id)
+
+    monkeypatch.setattr(broker, "values", one_is_away)
+    assert await OnAir(broker).end_silent(5) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(on_air, "SILENCE_MS", 0)
+    assert await OnAir(broker).end_silent(6) == 1
+    assert [(await broker.values(room_id))["media"][1]["publishing"] for room_id in rooms] == [False, False]
+
+
+async def test_a_redis_that_forgot_who_is_on_air_is_told_anew(broker: Broker) -> None:
     process = Process(broker)
     await process.goes_on()
-    await broker.redis.flushall()
+    before, data = await media(broker, process)
+    await broker.redis.delete(on_air.KEY)
+    await broker.publish(process.room_id, values={"media": (before + 1, {**data, "publishing": False})})
     await process.goes_on()
-    assert (await media(broker))[1]["publishing"] is True
+    assert (await media(broker, process))[1]["publishing"] is True
