@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 
@@ -164,3 +165,23 @@ def test_who_watches_by_webrtc_never_loads_the_hls_player(filmed: Show, new_page
     viewer = join(prepared(new_page, recorder(loaded)), filmed, "Cyd")
     wait_until_sync(lambda: way(viewer) == "webrtc", 30, "the picture by WebRTC")
     assert not [url for url in loaded if "video-hls" in url or "/hls/" in url]
+
+
+def test_the_owner_downloads_a_film_in_the_console(filmed: Show, new_page: NewPage) -> None:
+    folder = filmed.folder / "recordings" / "rm_demo" / "1795000000000"
+    folder.mkdir(parents=True)
+    (folder / "show-1.mp4").write_bytes(b"a film" * 1000)
+    files = [{"name": "show-1.mp4", "duration_s": 61.0, "size_bytes": 6000, "spans": []}]
+    finished = {"finished_at_ms": int(time.time() * 1000), "files": files}
+    (folder / "finished.json").write_text(json.dumps(finished))
+    console = sign_in(new_page, filmed)
+    console.get_by_test_id("tab-video").click()
+    console.get_by_test_id("recordings").locator("summary").click()
+    with console.expect_download() as waiting:
+        console.get_by_test_id("recording").get_by_role("link").click()
+    assert waiting.value.suggested_filename == "rm_demo-1795000000000-show-1.mp4"
+    assert waiting.value.path().read_bytes() == b"a film" * 1000
+    console.on("dialog", lambda dialog: dialog.accept())
+    console.get_by_test_id("recording").get_by_role("button").click()
+    expect(console.get_by_test_id("recording")).to_have_count(0)
+    assert not folder.exists()

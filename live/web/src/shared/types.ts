@@ -46,6 +46,7 @@ export interface MediaValue {
   since_ms: number | null;
   whep: string | null;
   hls: string | null;
+  recording?: "off" | "on" | "no_space" | "failed";
 }
 
 export type SaleState =
