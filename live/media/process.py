@@ -20,9 +20,10 @@ from commerce.clock import wall_clock_ms
 from live.media import aiortc_internals
 from live.media.announcer import Announcer
 from live.media.app import create_media_app
-from live.media.recorder import Recordings, ShowNow
+from live.media.recorder import Recordings, ShownEvent, ShowNow
 from live.media.rehearsal_picture import RehearsalPicture
 from live.media.sessions import Bounds, Sessions
+from live.media.show_events import Position
 from live.processes import CannotStart, beat, port_is_free
 from live.settings import Settings
 from realtime.broker import Broker, BrokerUnavailable
@@ -34,6 +35,7 @@ REHEARSAL_ROOM: Final = "rm_demo"
 REDIS_RETRY_S: Final = 2.0
 REDIS_ANSWER_S: Final = 2.0
 BEAT_S: Final = 1.0
+EVENTS_PER_LOOK: Final = 2000
 
 
 class _Redis:
@@ -87,6 +89,22 @@ class _Redis:
             status == "live", bool(room.get("rehearsal")), status == "ended", room.get("started_at_ms")
         )
 
+    async def events_after(
+        self, room_id: str, position: Position | None
+    ) -> tuple[str, list[ShownEvent]] | None:
+        """Events after a position, all that are kept when it is of another epoch; None while Redis doesn't say."""
+        if self.broker is None:
+            return None
+        try:
+            async with asyncio.timeout(REDIS_ANSWER_S):
+                epoch = (await self.broker.load(room_id)).epoch
+                after = position.offset if position is not None and position.epoch == epoch else 0
+                found = await self.broker.history(room_id, after, EVENTS_PER_LOOK)
+        except (RedisError, OSError, BrokerUnavailable, TimeoutError) as error:
+            log.warning("Redis does not say what happens in room %s: %s", room_id, error)
+            return None
+        return epoch, [(offset, kind, data) for offset, (kind, data) in found]
+
     async def aclose(self) -> None:
         if self.broker is not None:
             await self.broker.aclose()
@@ -101,6 +119,7 @@ def create_process_app(settings: Settings) -> Starlette:
     recordings: Recordings = app.state.recordings
     if settings.recordings:
         recordings.show_now = redis.show_now
+        recordings.events_after = redis.events_after
     announcer.recording_state = recordings.state
     inner = app.router.lifespan_context
 

@@ -11,14 +11,15 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from live.media import finish
 from live.media.feed import REST_KEY_FRAMES_S, Feeds, Fragment
 from live.media.recordings import Recording, Shelf, sync_folder
 from live.media.sessions import Session, Sessions
+from live.media.show_events import EventLog, Position
 from live.problems import HttpProblem
 
 log = logging.getLogger("flashroom.media")
@@ -46,8 +47,23 @@ class ShowNow:
     started_at_ms: int | None
 
 
+ShownEvent = tuple[int, str, Any]
+
+
+async def _nothing_happens(_: str, __: Position | None) -> None:
+    return None
+
+
 async def _nobody_knows(_: str) -> ShowNow | None:
     return None
+
+
+def _is_of_show(event: ShownEvent, started_at_ms: int) -> bool:
+    """Whether it happened since the show began; events without a time come right after one that has."""
+    data = event[2]
+    return (
+        not isinstance(data, dict) or not isinstance(data.get("at_ms"), int) or data["at_ms"] >= started_at_ms
+    )
 
 
 class Recorder:
@@ -123,6 +139,8 @@ class Recorder:
 class _Running:
     recorder: Recorder
     started_at_ms: int
+    events: EventLog
+    position: Position | None
 
 
 class Recordings:
@@ -141,6 +159,10 @@ class Recordings:
         self.shelf = shelf
         self.show_now: Callable[[str], Awaitable[ShowNow | None]] = _nobody_knows
         """What a room's show is doing; set where Redis is."""
+        self.events_after: Callable[
+            [str, Position | None], Awaitable[tuple[str, Sequence[ShownEvent]] | None]
+        ] = _nothing_happens
+        """A room's events after a position, with the epoch they are of; set where Redis is."""
         self.free_bytes = 0
         self.written_bytes = 0
         self.finished = 0
@@ -172,6 +194,7 @@ class Recordings:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(stop, WRITE_S, self._write_all), name="recordings write")
             group.create_task(self._repeat(stop, LOOK_S, self.look), name="recordings look")
+            group.create_task(self._repeat(stop, LOOK_S, self.keep_events), name="recordings events")
             group.create_task(self._repeat(stop, SHELF_S, self.finish_ended), name="recordings finish")
             group.create_task(self._repeat(stop, RETENTION_S, self._delete_old), name="recordings retention")
         for room_id in list(self._running):
@@ -225,14 +248,31 @@ class Recordings:
         except HttpProblem as problem:
             log.warning("room %s is not recorded: %s", room_id, problem.detail)
             return
-        self._running[room_id] = _Running(recorder, started_at_ms)
+        events = EventLog(recording.folder)
+        position = await asyncio.to_thread(events.position)
+        self._running[room_id] = _Running(recorder, started_at_ms, events, position)
         self._trouble.pop(room_id, None)
         log.info("room %s is recorded", room_id)
+
+    async def keep_events(self) -> None:
+        """Write what has happened in the recorded rooms since the last time."""
+        for room_id, running in list(self._running.items()):
+            await self._keep_events(room_id, running)
+
+    async def _keep_events(self, room_id: str, running: _Running) -> None:
+        answer = await self.events_after(room_id, running.position)
+        if answer is None or not answer[1]:
+            return
+        epoch, found = answer
+        events = [e for e in found if _is_of_show(e, running.started_at_ms)]
+        await asyncio.to_thread(running.events.append, epoch, events)
+        running.position = Position(epoch, found[-1][0])
 
     async def _end(self, room_id: str) -> None:
         running = self._running.get(room_id)
         if running is None:
             return
+        await self._keep_events(room_id, running)
         self._feeds.remove(room_id, running.recorder)  # it gets the rest, at once
         await self._write(room_id, running.recorder)
         self._running.pop(room_id, None)

@@ -17,6 +17,7 @@ from live import problems
 from live.media import tokens
 from live.media.recorder import Recordings
 from live.media.recordings import MEDIA_TYPES, SHOW, Recording
+from live.media.show_events import EventLog
 from live.problems import HttpProblem
 
 _CORS: Final = {
@@ -86,6 +87,9 @@ async def _film(request: Request) -> Response:
         is_owner = _is_owner(request)
         recording = await _found(request)
         name = request.path_params["name"]
+        if name == "events.json":
+            shown = await asyncio.to_thread(EventLog(recording.folder).shown)
+            return JSONResponse({"events": shown}, headers={**_CORS, "Cache-Control": "no-store"})
         path = recording.folder / name
         if not SHOW.fullmatch(name) or not recording.is_finished or not path.is_file():
             raise HttpProblem(404, "not_found", "There is no such film, or it is not finished yet.")

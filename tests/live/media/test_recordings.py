@@ -338,6 +338,17 @@ class MediaProcess:
     async def say(self, status: str, version: int) -> None:
         broker = await Broker.connect(self.show.redis_url)
         room = {"status": status, "rehearsal": False, "started_at_ms": STARTED_MS}
+        at_ms = int(time.time() * 1000)
+        for number in (1, 2):
+            comment = {
+                "id": f"{status}{number}",
+                "viewer_id": "gu_1",
+                "name": "Ann",
+                "text": "hi",
+                "at_ms": at_ms,
+            }
+            await broker.publish("rm_1", events=[("comment", comment)])
+        await broker.publish("rm_1", events=[("comment_deleted", {"id": f"{status}2"})])
         await broker.publish("rm_1", values={"room": (version, room)})
         await broker.aclose()
 
@@ -380,3 +391,11 @@ async def test_kill_9_loses_a_few_seconds_and_the_next_process_makes_the_film(tm
                 "/recordings/rm_1", headers={"Authorization": f"Bearer {process.token('replay')}"}
             )
             assert answer.json()["recordings"][0]["files"][0]["spans"] == file["spans"]
+            answer = await http.get(
+                f"/recordings/rm_1/{STARTED_MS}/events.json", params={"token": process.token("replay")}
+            )
+            events = answer.json()["events"]
+            assert [event["data"]["id"] for event in events] == ["live1", "ended1"], (
+                "deleted ones are left out"
+            )
+            assert "viewer_id" not in events[0]["data"]

@@ -24,6 +24,7 @@ export type Panel =
   | { kind: "fairness" }
   | { kind: "watching" }
   | { kind: "keys" }
+  | { kind: "replay" }
   | { kind: "product"; productId: string }
   | { kind: "checkout"; holdId: string };
 
