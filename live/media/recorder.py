@@ -172,6 +172,7 @@ class Recordings:
         self._floor_bytes = floor_bytes
         self._days = days
         self._clock_s = clock_s
+        self._stop = asyncio.Event()
         self._running: dict[str, _Running] = {}
         self._trouble: dict[str, RecordingState] = {}
         self._not_before_s: dict[str, float] = {}
@@ -191,6 +192,7 @@ class Recordings:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then what was taken is on disk, and parts are left for the next process or the end of the show."""
+        self._stop = stop
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(stop, WRITE_S, self._write_all), name="recordings write")
             group.create_task(self._repeat(stop, LOOK_S, self.look), name="recordings look")
@@ -204,9 +206,12 @@ class Recordings:
         while not stop.is_set():
             try:
                 await step()
-            except OSError as error:  # a disk in trouble must not end live video
+            except (
+                OSError,
+                ValueError,
+            ):  # a disk in trouble, or a file that somebody has edited, must not end live video
                 self.failures += 1
-                log.error("recordings: %s", error)
+                log.exception("recordings are in trouble")
             try:
                 await asyncio.wait_for(stop.wait(), every_s)
             except TimeoutError:
@@ -354,14 +359,19 @@ class Recordings:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "live.media.finish", str(recording.folder), str(self._floor_bytes)
         )
+        ended = asyncio.ensure_future(process.wait())
+        stopped = asyncio.ensure_future(self._stop.wait())
         try:
-            code = await asyncio.wait_for(process.wait(), FINISH_TIMEOUT_S)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            process.kill()
-            await process.wait()
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            code = -9
+            await asyncio.wait(
+                (ended, stopped), timeout=FINISH_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            stopped.cancel()
+            if not ended.done():
+                process.kill()  # whoever comes next begins it again
+            code = await ended
+        if self._stop.is_set():
+            return code == 0
         if code:
             self.failures += 1
             why = "not enough free space" if code == finish.NO_SPACE else f"code {code}"

@@ -5,11 +5,12 @@ Lines are only appended, a crash may cut the last one. What was deleted is left 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 EVENTS: Final = "events.jsonl"
 KEPT: Final = frozenset({"comment", "comment_deleted", "pin", "sale", "announcement"})
@@ -40,13 +41,20 @@ class EventLog:
         """Keep what a replay shows of these (offset, type, data), and how far they go. Raises OSError."""
         if not events:
             return
-        with self._path.open("a") as file:
+        with self._path.open("a+b") as raw, io.TextIOWrapper(raw, "utf-8") as file:
+            if raw.tell() and not self._ends_with_a_line(raw):
+                file.write("\n")  # the process was killed while writing the last one
             for number, (offset, kind, data) in enumerate(events):
                 if kind in KEPT or number == len(events) - 1:
                     kept = data if kind in KEPT else None
                     file.write(
                         json.dumps({"epoch": epoch, "offset": offset, "type": kind, "data": kept}) + "\n"
                     )
+
+    @staticmethod
+    def _ends_with_a_line(raw: BinaryIO) -> bool:
+        raw.seek(-1, io.SEEK_END)
+        return raw.read(1) == b"\n"
 
     def shown(self) -> list[dict[str, Any]]:
         """`{type, at_ms, data}` in order, at most 50,000: what was not deleted."""

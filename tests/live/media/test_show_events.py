@@ -33,4 +33,5 @@ def test_a_line_cut_by_a_crash_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / EVENTS
     path.write_text(path.read_text()[:-9])
     assert log.position() == Position("e1", 1)
-    assert [event["data"]["id"] for event in log.shown()] == ["a"]
+    log.append("e1", [(2, "comment", comment("b", 2))])
+    assert [event["data"]["id"] for event in log.shown()] == ["a", "b"]
