@@ -56,6 +56,7 @@ class Settings:
     recordings: bool
     recording_days: int  # 0: kept until somebody deletes them
     recording_free_mb: int
+    replays: bool  # viewers may watch what was recorded
     trusted_proxies: tuple[str, ...]
     web_limits: bool
     sandbox_payments: bool
@@ -117,6 +118,7 @@ class Settings:
             recordings=reader.choice("FLASHROOM_RECORDINGS", ("on", "off"), "on") == "on",
             recording_days=reader.integer("FLASHROOM_RECORDING_DAYS", 30, 0, 3650),
             recording_free_mb=reader.integer("FLASHROOM_RECORDING_FREE_MB", 2048, 64, 1_000_000),
+            replays=reader.choice("FLASHROOM_REPLAYS", ("on", "off"), "on") == "on",
             trusted_proxies=reader.words("FLASHROOM_TRUSTED_PROXIES"),
             web_limits=reader.choice("FLASHROOM_RATE_LIMITS", ("on", "off"), "on") == "on",
             sandbox_payments=reader.choice(

@@ -1,4 +1,5 @@
-"""Tokens for live video: a host's to publish by WHIP, a viewer's to watch by WHEP. The media process itself knows no accounts."""
+"""Tokens for video: a host's to publish by WHIP, a viewer's to watch by WHEP or to see replays, an owner's for the recordings. The media
+process itself knows no accounts."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from live.problems import HttpProblem
 
 
 class NewMediaToken(Model):
-    purpose: Literal["publish", "play"]
+    purpose: Literal["publish", "play", "replay", "recordings"]
 
 
 class IceServerShown(Model):
@@ -45,9 +46,19 @@ async def _token(call: Call) -> MediaTokenShown:
         token = tokens.play_token(key, room_id, call.buyer_id, call.now_ms)
         hls = f"{origins.hls_url(settings, call.request.headers.get('host'))}/hls/{room_id}/index.m3u8"
         return MediaTokenShown(url=f"{base}/whep/{room_id}", token=token, hls=hls, ice_servers=servers)
+    if body.purpose == "replay":
+        if not settings.replays:
+            raise HttpProblem(403, "no_replays", "Shows can't be watched again here.")
+        token = tokens.replay_token(key, room_id, call.buyer_id, call.now_ms)
+        return MediaTokenShown(url=f"{base}/recordings/{room_id}", token=token)
     user = call.caller.user
     if user is None:
         raise HttpProblem(401, "sign_in_required", "Sign in with an account that works in this room.")
+    if body.purpose == "recordings":
+        if call.caller.role_in(room_id) != "owner":
+            raise HttpProblem(403, "wrong_role", "Only the room's owner may download recordings.")
+        token = tokens.recordings_token(key, room_id, user.user_id, call.now_ms)
+        return MediaTokenShown(url=f"{base}/recordings/{room_id}", token=token)
     if call.caller.role_in(room_id) not in PRODUCE:
         raise HttpProblem(403, "wrong_role", f"This needs one of: {', '.join(sorted(PRODUCE))}.")
     token = tokens.publish_token(key, room_id, user.user_id, call.now_ms)
@@ -58,7 +69,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/api/rooms/{room_id}/media-tokens",
-        summary="A token and an address to publish (WHIP) or to watch (WHEP) the room's video",
+        summary="A token and an address to publish (WHIP), to watch (WHEP, HLS), to see replays, or for the recordings",
         tag="media",
         handler=_token,
         roles="viewer",

@@ -49,6 +49,8 @@ class Announcer:
         self._clock_ms = clock_ms
         self._clock_s = clock_s
         self._said: dict[str, _Said] = {}
+        self.recording_state: Callable[[str], str] = lambda _: "off"
+        """Whether a room is being recorded; set where recordings are."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`, then say that nothing is on air any more."""
@@ -87,10 +89,13 @@ class Announcer:
         now_s, now_ms = self._clock_s(), self._clock_ms()
         if said is None and not publishing:
             return  # nobody was ever on air here: another process may know more
-        if said is None or said.data["publishing"] != publishing:
+        recording = self.recording_state(room_id)
+        if said is None or said.data["publishing"] != publishing or said.data["recording"] != recording:
+            goes_on = said is not None and said.data["publishing"] == publishing
             data = {
                 "publishing": publishing,
-                "since_ms": now_ms,
+                "since_ms": said.data["since_ms"] if goes_on and said is not None else now_ms,
+                "recording": recording,
                 "whep": f"/whep/{room_id}",
                 "hls": f"/hls/{room_id}/index.m3u8",
             }

@@ -27,6 +27,9 @@ from live.media.hls import HlsRooms
 from live.media.hls_routes import hls_routes
 from live.media.metrics import MediaMetrics
 from live.media.offers import MAX_SDP_BYTES, read_fragment, read_offer
+from live.media.recorder import Recordings
+from live.media.recordings import Shelf
+from live.media.recordings_routes import recordings_routes
 from live.media.sessions import Bounds, Session, Sessions
 from live.media.tokens import Audience, MediaToken
 from live.problems import HttpProblem
@@ -66,6 +69,13 @@ def create_media_app(
     )
     feeds = Feeds(carried.stream, time.monotonic, clock_ms)
     hls = HlsRooms(feeds, time.monotonic, clock_ms)
+    recordings = Recordings(
+        carried,
+        feeds,
+        Shelf(settings.data_dir / "recordings"),
+        floor_bytes=settings.recording_free_mb << 20,
+        days=settings.recording_days,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -89,6 +99,7 @@ def create_media_app(
                 methods=["PATCH", "DELETE", "OPTIONS"],
             ),
             *hls_routes(),
+            *recordings_routes(),
             Route("/healthz", _health),
             Route("/readyz", _health),
             Route("/metrics", _metrics),
@@ -101,7 +112,8 @@ def create_media_app(
     app.state.sessions = carried
     app.state.feeds = feeds
     app.state.hls = hls
-    app.state.metrics = MediaMetrics(carried)
+    app.state.recordings = recordings
+    app.state.metrics = MediaMetrics(carried, hls, feeds, recordings)
     app.state.clock_ms = clock_ms
     return app
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from live.media.feed import Feeds
+from live.media.hls import HlsRooms
+from live.media.recorder import Recordings, RecordingState
 from live.media.sessions import Sessions
 
 
 class MediaMetrics:
     """One registry per app. Values of rooms are sums: a metric per room would grow without bound."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, hls: HlsRooms, feeds: Feeds, recordings: Recordings) -> None:
         self.registry = CollectorRegistry()
         self.refused = Counter(
             "flashroom_media_refused", "Refused WHIP and WHEP calls", ["code"], registry=self.registry
         )
         self.registry.register(_SessionsCollector(sessions))
+        self.registry.register(_FilmsCollector(hls, feeds, recordings))
 
     def text(self) -> bytes:
         """Prometheus text format."""
@@ -67,5 +72,65 @@ class _SessionsCollector(Collector):
             ("sent_bytes", "Payload to living sessions", sum(o.octets for o in outlets)),
             ("repeats", "Lost packets sent again to living sessions", sum(o.repeats for o in outlets)),
             ("skips", "Times a living session fell behind", sum(o.skips for o in outlets)),
+            ("nacks", "Packets that living sessions asked for again", sum(o.asked_again for o in outlets)),
+            (
+                "bad_networks",
+                "Living sessions that lose over 5 %",
+                sum(o.fraction_lost > 12 for o in outlets),
+            ),
+            (
+                "plis",
+                "Key frames that viewers of the rooms there are now asked for",
+                sum(s.wishes for s in streams),
+            ),
+            (
+                "publisher_losses",
+                "Packets that never came from the publishers there are now",
+                sum(track.missing for s in streams for track in s.tracks.values()),
+            ),
+            (
+                "publisher_restarts",
+                "Times that publishers of the rooms there are now came anew",
+                sum(max(0, s.attached - 1) for s in streams),
+            ),
         ):
             yield GaugeMetricFamily(f"flashroom_media_{name}", help_, value=value)
+
+
+class _FilmsCollector(Collector):
+    def __init__(self, hls: HlsRooms, feeds: Feeds, recordings: Recordings) -> None:
+        self._hls = hls
+        self._feeds = feeds
+        self._recordings = recordings
+
+    def collect(self) -> Iterator[Metric]:
+        hls, recordings = self._hls, self._recordings
+        for name, help_, value in (
+            ("hls_rooms", "Rooms that somebody watches by HLS", len(hls.by_room)),
+            (
+                "remux_losses",
+                "Gaps in what the rooms there are now get from their publishers",
+                sum(feed.losses for feed in self._feeds.by_room.values()),
+            ),
+            (
+                "recording_free_bytes",
+                "Free space where recordings are, at the last look",
+                recordings.free_bytes,
+            ),
+        ):
+            yield GaugeMetricFamily(f"flashroom_media_{name}", help_, value=value)
+        by_state = GaugeMetricFamily(
+            "flashroom_media_recordings", "Rooms by recording state", labels=["state"]
+        )
+        for state in get_args(RecordingState):
+            if state != "off":
+                by_state.add_metric([state], recordings.count(state))
+        yield by_state
+        for name, help_, value in (
+            ("hls_requests", "Answered HLS requests", hls.requests),
+            ("hls_sent_bytes", "HLS content sent", hls.sent_bytes),
+            ("recording_bytes", "Recorded and synced", recordings.written_bytes),
+            ("recording_failures", "Writes and films that failed", recordings.failures),
+            ("films", "Recordings made into films", recordings.finished),
+        ):
+            yield CounterMetricFamily(f"flashroom_media_{name}", help_, value=value)

@@ -43,6 +43,7 @@ class Outlet:
         "_repeat_sequence",
         "_repeats_left",
         "_spans",
+        "asked_again",
         "fraction_lost",
         "kind",
         "octets",
@@ -78,7 +79,7 @@ class Outlet:
         self.waits_for_key_frame = True
         self.resume_at_s = 0.0
         self.fraction_lost = 0
-        self.packets = self.octets = self.repeats = self.skips = 0
+        self.packets = self.octets = self.repeats = self.skips = self.asked_again = 0
         self._offset = first_sequence  # sent sequence number = (index + offset) mod 2^16
         self._first_index = 0
         self._last_index = -1
@@ -140,6 +141,7 @@ class Outlet:
     def repeat(self, sequences: Iterable[int], history: Callable[[int], MediaPacket | None]) -> None:
         """Send again what the viewer has lost, as far as it is kept and within 400 packets a second."""
         for sequence in sequences:
+            self.asked_again += 1
             packet = history(self.index_of(sequence))
             if packet is None or self._repeats_left <= 0:
                 continue

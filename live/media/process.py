@@ -21,8 +21,10 @@ from live.media import aiortc_internals
 from live.media.announcer import Announcer
 from live.media.app import create_media_app
 from live.media.on_air import OnAir
+from live.media.recorder import Recordings, ShownEvent, ShowNow
 from live.media.rehearsal_picture import RehearsalPicture
 from live.media.sessions import Bounds, Sessions
+from live.media.show_events import Position
 from live.processes import CannotStart, beat, port_is_free
 from live.settings import Settings
 from realtime.broker import Broker, BrokerUnavailable
@@ -32,7 +34,9 @@ log = logging.getLogger("flashroom.media")
 
 REHEARSAL_ROOM: Final = "rm_demo"
 REDIS_RETRY_S: Final = 2.0
+REDIS_ANSWER_S: Final = 2.0
 BEAT_S: Final = 1.0
+EVENTS_PER_LOOK: Final = 2000
 
 
 class _Redis:
@@ -77,6 +81,39 @@ class _Redis:
         room: Any = values["room"][1] if "room" in values else {}
         return bool(room.get("rehearsal")) and room.get("status") == "live"
 
+    async def show_now(self, room_id: str) -> ShowNow | None:
+        """What the room's show is doing; None while Redis doesn't say."""
+        if self.broker is None:
+            return None
+        try:
+            values = await asyncio.wait_for(self.broker.values(room_id), REDIS_ANSWER_S)
+        except (RedisError, OSError, BrokerUnavailable, TimeoutError) as error:
+            log.warning("Redis does not say what room %s does: %s", room_id, error)
+            return None
+        if "room" not in values:
+            return None
+        room: Any = values["room"][1]
+        status = room.get("status")
+        return ShowNow(
+            status == "live", bool(room.get("rehearsal")), status == "ended", room.get("started_at_ms")
+        )
+
+    async def events_after(
+        self, room_id: str, position: Position | None
+    ) -> tuple[str, list[ShownEvent]] | None:
+        """Events after a position, all that are kept when it is of another epoch; None while Redis doesn't say."""
+        if self.broker is None:
+            return None
+        try:
+            async with asyncio.timeout(REDIS_ANSWER_S):
+                epoch = (await self.broker.load(room_id)).epoch
+                after = position.offset if position is not None and position.epoch == epoch else 0
+                found = await self.broker.history(room_id, after, EVENTS_PER_LOOK)
+        except (RedisError, OSError, BrokerUnavailable, TimeoutError) as error:
+            log.warning("Redis does not say what happens in room %s: %s", room_id, error)
+            return None
+        return epoch, [(offset, kind, data) for offset, (kind, data) in found]
+
     async def aclose(self) -> None:
         if self.broker is not None:
             await self.broker.aclose()
@@ -88,6 +125,11 @@ def create_process_app(settings: Settings) -> Starlette:
     redis = _Redis(settings)
     announcer = Announcer(sessions, redis.publish, wall_clock_ms, time.monotonic, redis.renew)
     app = create_media_app(settings, sessions, announcer)
+    recordings: Recordings = app.state.recordings
+    if settings.recordings:
+        recordings.show_now = redis.show_now
+        recordings.events_after = redis.events_after
+    announcer.recording_state = recordings.state
     inner = app.router.lifespan_context
 
     @asynccontextmanager
@@ -95,6 +137,8 @@ def create_process_app(settings: Settings) -> Starlette:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(redis.run(stop), name="redis")
+            if settings.recordings:
+                group.create_task(recordings.run(stop), name="recordings")
             if not settings.is_production:
                 group.create_task(_rehearse(sessions, redis, stop), name="test picture")
             try:

@@ -53,7 +53,7 @@ class Track:
         self.packets = self.octets = 0
         self.last_packet_at_s: float | None = None
         self._history: list[MediaPacket | None] = [None] * HISTORY_PACKETS
-        self._next_index = first_index
+        self._next_index = self._first_index = first_index
         self._unwrap: Unwrapper | None = None
         self._timestamp_offset = 0
         self._last_timestamp: int | None = None
@@ -88,6 +88,11 @@ class Track:
         for outlet in self.outlets:
             outlet.forward(packet, now_s)
         return packet
+
+    @property
+    def missing(self) -> int:
+        """How many of the packets numbered so far never came."""
+        return max(0, self._next_index - self._first_index - self.packets)
 
     def kept(self, index: int) -> MediaPacket | None:
         """A packet of the last 1,024, for who has lost it."""
@@ -131,6 +136,8 @@ class RoomStream:
         self.tracks: dict[Kind, Track] = {"audio": Track("audio"), "video": Track("video")}
         self.listeners: set[Listener] = set()
         self.key_frames_asked = 0
+        self.wishes = 0
+        self.attached = 0
         self._clock_s = clock_s
         self._asked_at_s: float | None = None
         self._wants_key_frame = False
@@ -139,6 +146,7 @@ class RoomStream:
     def attach(self, source: Source) -> Source | None:
         """Take packets from this source only; gives the one before."""
         before, self.source = self.source, source
+        self.attached += 1
         self._source_since_s = self._clock_s()
         self._asked_at_s = None
         for track in self.tracks.values():
@@ -195,6 +203,7 @@ class RoomStream:
 
     def want_key_frame(self) -> None:
         """Ask the publisher, at most once a second however many viewers join or lose packets."""
+        self.wishes += 1
         self._wants_key_frame = True
         self.ask_if_due()
 

@@ -7,11 +7,13 @@ from typing import Final, Literal
 
 import jwt
 
-Audience = Literal["whip", "whep"]
+Audience = Literal["whip", "whep", "recordings", "replay"]
 
 PUBLISH_TTL_MS: Final = 12 * 3_600_000
 """A show's length: the same token ends the session it has begun."""
 PLAY_TTL_MS: Final = 3_600_000
+RECORDINGS_TTL_MS: Final = 6 * 3_600_000
+"""A long film's download, with pauses."""
 MAX_TOKEN_CHARACTERS: Final = 2048
 
 
@@ -48,6 +50,16 @@ def publish_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:
 def play_token(key: bytes, room_id: str, viewer_id: str, now_ms: int) -> str:
     """What a viewer's page shows to watch by WHEP; it must begin within 1 h, then may go on."""
     return sign(key, MediaToken("whep", room_id, viewer_id, now_ms + PLAY_TTL_MS))
+
+
+def recordings_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:
+    """What opens a room's recordings to its owner, for 6 h: list, download, delete."""
+    return sign(key, MediaToken("recordings", room_id, user_id, now_ms + RECORDINGS_TTL_MS))
+
+
+def replay_token(key: bytes, room_id: str, viewer_id: str, now_ms: int) -> str:
+    """What opens the finished films of a room to a viewer, for 6 h."""
+    return sign(key, MediaToken("replay", room_id, viewer_id, now_ms + RECORDINGS_TTL_MS))
 
 
 def verify(key: bytes, signed: str, audience: Audience, room_id: str, now_ms: int) -> MediaToken:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from live.media.finish import finish
+from live.media.recorder import Recorder
+from live.media.recordings import Shelf
+from live.media.show_events import EventLog
 from loadtests.show import Show
 from tests.browser.pictures import Comparison, clock_ms
 from tests.browser.test_the_last_unit import join, sign_in
+from tests.live.media.test_feed import Host
 from tests.services import wait_until_sync
 
 NewPage = Callable[..., Page]
@@ -182,3 +189,66 @@ def test_who_watches_by_webrtc_never_loads_the_hls_player(filmed: Show, new_page
     viewer = join(prepared(new_page, recorder(loaded)), filmed, "Cyd")
     wait_until_sync(lambda: way(viewer) == "webrtc", 30, "the picture by WebRTC")
     assert not [url for url in loaded if "video-hls" in url or "/hls/" in url]
+
+
+def test_the_owner_downloads_a_film_in_the_console(filmed: Show, new_page: NewPage) -> None:
+    folder = filmed.folder / "recordings" / "rm_demo" / "1795000000000"
+    folder.mkdir(parents=True)
+    (folder / "show-1.mp4").write_bytes(b"a film" * 1000)
+    files = [{"name": "show-1.mp4", "duration_s": 61.0, "size_bytes": 6000, "spans": []}]
+    finished = {"finished_at_ms": int(time.time() * 1000), "files": files}
+    (folder / "finished.json").write_text(json.dumps(finished))
+    console = sign_in(new_page, filmed)
+    console.get_by_test_id("tab-video").click()
+    console.get_by_test_id("recordings").locator("summary").click()
+    with console.expect_download() as waiting:
+        console.get_by_test_id("recording").get_by_role("link").click()
+    assert waiting.value.suggested_filename == "rm_demo-1795000000000-show-1.mp4"
+    assert waiting.value.path().read_bytes() == b"a film" * 1000
+    console.on("dialog", lambda dialog: dialog.accept())
+    console.get_by_test_id("recording").get_by_role("button").click()
+    expect(console.get_by_test_id("recording")).to_have_count(0)
+    assert not folder.exists()
+
+
+def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_and_chapters(
+    filmed: Show, new_page: NewPage
+) -> None:
+    host, shelf = Host(), Shelf(filmed.folder / "recordings")
+    recorder = Recorder(shelf.open("rm_demo", 1_795_000_000_001))
+    host.feed.remove(host.sink)
+    host.feed.add(recorder)
+    host.report()
+    host.show(24)
+    host.feed.remove(recorder)
+    recorder.write(recorder.collect())
+    recorder.close()
+    [film] = finish(recorder.recording.folder, 0)["files"]
+    began_ms = film["spans"][0]["wall_ms"]
+    EventLog(recorder.recording.folder).append(
+        "e",
+        [
+            (1, "comment", {"id": "c1", "name": "Ann", "text": "early words", "at_ms": began_ms + 100}),
+            (2, "pin", {"product_id": "pr_mug", "at_ms": began_ms + 20_000}),
+            (3, "comment", {"id": "c2", "name": "Bob", "text": "late words", "at_ms": began_ms + 21_000}),
+        ],
+    )
+    console = sign_in(new_page, filmed)
+    with sqlite3.connect(filmed.folder / "flashroom.db") as database:
+        database.execute("UPDATE room SET rehearsal = 0")
+    answer = console.request.post(
+        f"{filmed.web_url}/api/rooms/rm_demo/status",
+        data={"status": "ended"},
+        headers={"Idempotency-Key": "ends-for-the-replay"},
+    )
+    assert answer.ok, answer.text()
+
+    viewer = join(new_page, filmed, "Eve")
+    viewer.get_by_test_id("watch-again").click()
+    lines = viewer.get_by_test_id("replay-comment")
+    expect(lines).to_have_text(["Ann early words"])
+    viewer.get_by_test_id("chapter").click()
+    expect(lines).to_have_text(["Ann early words", "Bob late words"])
+    shown = viewer.get_by_test_id("replay-video").evaluate("video => [video.currentTime, video.error]")
+    assert shown[0] >= 20
+    assert shown[1] is None

@@ -65,8 +65,8 @@ class MediaServer:
 
     def token(self, audience: tokens.Audience, room_id: str = "rm_1", subject: str = "us_1") -> str:
         now_ms = int(time.time() * 1000)
-        sign = tokens.publish_token if audience == "whip" else tokens.play_token
-        return sign(self.settings.key("media"), room_id, subject, now_ms)
+        token = tokens.MediaToken(audience, room_id, subject, now_ms + 600_000)
+        return tokens.sign(self.settings.key("media"), token)
 
 
 def new_peer() -> RTCPeerConnection:

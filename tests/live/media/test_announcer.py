@@ -44,7 +44,13 @@ async def test_a_room_hears_of_its_publisher_and_of_their_absence_within_three_s
     assert room.said == [
         (
             100_000,
-            {"publishing": True, "since_ms": 100_000, "whep": "/whep/rm_1", "hls": "/hls/rm_1/index.m3u8"},
+            {
+                "publishing": True,
+                "since_ms": 100_000,
+                "recording": "off",
+                "whep": "/whep/rm_1",
+                "hls": "/hls/rm_1/index.m3u8",
+            },
         )
     ]
     for _ in range(6):

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { MediaAccess } from "../shared/media-session";
 import { useDesk } from "./context";
 import { ProblemLine } from "./parts";
+import { Recordings } from "./recordings";
 import { w } from "./words";
 
 /** Go live: from a camera, from the screen, or with OBS. */
@@ -71,9 +72,26 @@ export function PublishPanel() {
           </select>
         </label>
       )}
+      <RecordingLine />
       <Elsewhere ask={() => broadcast.access()} />
+      <Recordings />
     </div>
   );
+}
+
+/** Whether the show is being recorded; loud when it should be and is not. */
+function RecordingLine() {
+  const { store } = useDesk();
+  const state = store.media.value?.publishing ? store.media.value.recording : "off";
+  if (state === undefined || state === "off") return null;
+  if (state === "on") {
+    return (
+      <p class="panel-note" data-testid="recording-state" data-state={state}>
+        {w("recording_on")}
+      </p>
+    );
+  }
+  return <ProblemLine text={w(`recording_${state}`)} />;
 }
 
 function Preview({ stream }: { stream: MediaStream | null }) {

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import type { ComponentType } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
 import { Sheet } from "../shared/sheet";
@@ -147,6 +148,12 @@ function Panels() {
           <Fairness />
         </Sheet>
       );
+    case "replay":
+      return (
+        <Sheet key="replay" title={w("replay")} onClose={close} theme="dark" testid="replay-sheet">
+          <LateReplay />
+        </Sheet>
+      );
     case "watching":
       return (
         <Sheet key="watching" title={shared.t("watching")} kind="dialog" onClose={close}>
@@ -163,4 +170,13 @@ function Panels() {
         </Sheet>
       );
   }
+}
+
+/** Most viewers never see it, so it is not in the first load. */
+function LateReplay() {
+  const [Replay, setReplay] = useState<ComponentType | null>(null);
+  useEffect(() => {
+    void import("./replay").then((module) => setReplay(() => module.Replay));
+  }, []);
+  return Replay ? <Replay /> : <p aria-busy="true">{w("loading")}</p>;
 }

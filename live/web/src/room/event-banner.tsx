@@ -86,6 +86,11 @@ function SaleOrNews() {
       <div class="banner" data-testid="room-banner">
         <ClockIcon size={20} />
         <p>{w(`banner_${room.status}`)}</p>
+        {room.status === "ended" && !room.rehearsal && (
+          <button type="button" class="button" data-testid="watch-again" onClick={() => (session.panel.value = { kind: "replay" })}>
+            {w("replay")}
+          </button>
+        )}
       </div>
     );
   }

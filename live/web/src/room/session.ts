@@ -25,6 +25,7 @@ export type Panel =
   | { kind: "watching" }
   | { kind: "share" }
   | { kind: "keys" }
+  | { kind: "replay" }
   | { kind: "product"; productId: string }
   | { kind: "checkout"; holdId: string };
 

@@ -47,6 +47,7 @@ export interface MediaValue {
   since_ms: number | null;
   whep: string | null;
   hls: string | null;
+  recording?: "off" | "on" | "no_space" | "failed";
 }
 
 /** Who holds the sale desk: an account's id, whose name the API tells staff. */
