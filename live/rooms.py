@@ -35,6 +35,7 @@ class Room:
     slow_mode_s: int
     review: bool
     chat_off: bool
+    pinned_comment: dict[str, str] | None
     version: int
     desk_user_id: str | None
     desk_since_ms: int | None
@@ -61,7 +62,7 @@ class Room:
                     "slow_mode_s": self.slow_mode_s,
                     "review": self.review,
                     "off": self.chat_off,
-                    "pinned_comment": None,
+                    "pinned_comment": self.pinned_comment,
                 },
             ),
             # Viewers hear it, too: an id says nothing to them, and a name is the API's to give.

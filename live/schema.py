@@ -67,6 +67,7 @@ room = Table(
     Column("slow_mode_s", Integer, nullable=False),
     Column("review", Boolean, nullable=False),
     Column("chat_off", Boolean, nullable=False),
+    Column("pinned_comment", JSON(none_as_null=True)),
     Column("version", BigInteger, nullable=False),  # of everything viewers see of the room
     Column("desk_user_id", String(64)),  # who holds the sale desk; others look
     Column("desk_since_ms", BigInteger),

@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
 import time
+import urllib.request
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -91,6 +94,14 @@ class GoodViewers:
         return lost, p50, p99
 
 
+def closes(server: Server) -> Counter[str]:
+    """How many connections the hub has ended so far, by reason, as its metrics say."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found = re.findall(r'flashroom_hub_closes_total{reason="([^"]+)"} ([0-9.e+]+)', text)
+    return Counter({reason: int(float(count)) for reason, count in found})
+
+
 def curve(values: list[float]) -> str:
     """Numbers as a line of blocks, from the lowest to the highest."""
     if not values:
@@ -109,7 +120,7 @@ def measure(viewers: int, seconds: float, kinds: list[str]) -> list[dict[str, An
             plan, memory = PLANS[kind], list[float]()
             lasts_s = seconds * plan.times
             quiet_lost, _, quiet_p99 = good.during(server, plan.rate, seconds, memory)
-            before_mb = memory[-1]
+            before_mb, closed = memory[-1], closes(server)
             memory.clear()
             arguments = [kind, str(server.port), str(plan.count), str(lasts_s)]
             offenders = subprocess.Popen(
@@ -120,12 +131,14 @@ def measure(viewers: int, seconds: float, kinds: list[str]) -> list[dict[str, An
             lost, p50, p99 = good.during(server, plan.rate, lasts_s, memory)
             out, _ = offenders.communicate(timeout=lasts_s + 60)
             good.crowd.pump_for(0.5)
+            ended = closes(server) - closed
             told = json.loads(out.splitlines()[-1])
             rows.append(
                 {
                     "kind": kind,
                     "offenders": told["count"],
-                    "ends": ", ".join(f"{code}: {many}" for code, many in sorted(told["ends"].items())),
+                    "stayed": told["ends"].get("stayed", 0),
+                    "closed": ", ".join(f"{reason}: {many}" for reason, many in sorted(ended.items())),
                     "quiet_p99_ms": round(quiet_p99, 1),
                     "p50_ms": round(p50, 1),
                     "p99_ms": round(p99, 1),

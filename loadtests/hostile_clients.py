@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import socket
 import struct
 import sys
 from collections import Counter
@@ -50,9 +51,14 @@ class Hostile:
 async def connect(port: int, number: int) -> Hostile | None:
     """Open and join; None when nobody let us in."""
     try:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, local_addr=(ADDRESS, 0), limit=2**16
-        )
+        peer = socket.socket()
+        peer.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, 8192
+        )  # what isn't read shall wait at the hub, not here
+        peer.setblocking(False)
+        peer.bind((ADDRESS, 0))
+        await asyncio.get_running_loop().sock_connect(peer, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=peer, limit=2**16)
         writer.write(handshake("/v1", "flashroom.v1.msgpack"))
         viewer = Viewer(f"gu_bad_{os.getpid()}_{number}", "bad", "viewer", ROOM)
         writer.write(client_frame(msgpack.packb([1, "join", {"ticket": sign_ticket(KEY, viewer, now_ms())}])))

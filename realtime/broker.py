@@ -386,6 +386,15 @@ class Broker:
             raise CommandError(code.decode(), refusal, retry_after_ms=int(wait_ms))
         return bool(code == b"ok")
 
+    async def find_comment(self, room_id: str, comment_id: str) -> dict[str, Any] | None:
+        """A comment among the room's last events; None when it is not there (any more)."""
+        for packed in reversed((await self.load(room_id)).events):
+            type_, data = msgpack.unpackb(packed)
+            if type_ == "comment" and data.get("id") == comment_id:
+                found: dict[str, Any] = data
+                return found
+        return None
+
     async def hold_comment(self, room_id: str, comment: Mapping[str, Any]) -> None:
         """Keep a comment for review (at most 500; the oldest go first)."""
         key = _key(room_id, "held-comments")

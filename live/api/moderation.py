@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import StringConstraints
 
 from live import audit, rooms
 from live.api import models
 from live.api.endpoint import MODERATE, Call, Endpoint
 from live.problems import HttpProblem
 from realtime.broker import ChatRules
+
+
+class PinnedComment(models.Model):
+    comment_id: Annotated[str, StringConstraints(pattern=r"^co_[A-Za-z0-9_]{1,60}$")] | None
 
 
 async def _note(call: Call, action: str, target: str, after: Any = None, before: Any = None) -> None:
@@ -34,8 +40,46 @@ async def _restore_comment(call: Call) -> None:
     await _tell_deleted(call, restored=True)
 
 
+async def _pin_comment(call: Call) -> None:
+    body: PinnedComment = call.body
+    room_id = call.in_room.room_id
+    pinned = None
+    if body.comment_id is not None:
+        found = await call.wiring.broker.find_comment(room_id, body.comment_id)
+        if found is None:
+            raise HttpProblem(
+                404, "unknown_comment", "This comment is not among the room's last 2,000 events."
+            )
+        pinned = {"id": body.comment_id, "name": str(found["name"]), "text": str(found["text"])}
+    await _set_pinned(call, pinned, "comment_pin" if pinned else "comment_unpin")
+
+
+async def _set_pinned(call: Call, pinned: dict[str, str] | None, action: str) -> None:
+    room_id = call.in_room.room_id
+    async with call.wiring.database.begin() as c:
+        before = await rooms.get(c, room_id)
+        after = await rooms.change(c, room_id, pinned_comment=pinned)
+        await audit.record(
+            c,
+            call.caller,
+            room_id,
+            action,
+            (pinned or before.pinned_comment or {"id": room_id})["id"],
+            at_ms=call.now_ms,
+            call_id=call.action_id,
+            before=before.pinned_comment,
+            after=pinned,
+        )
+    await call.wiring.broker.publish(room_id, values=after.values())
+
+
 async def _tell_deleted(call: Call, *, restored: bool) -> None:
     comment_id = call.parameter("comment_id")
+    pinned = call.in_room.pinned_comment
+    if not restored and pinned is not None and pinned["id"] == comment_id:
+        async with call.wiring.database.begin() as c:
+            after = await rooms.change(c, call.in_room.room_id, pinned_comment=None)
+        await call.wiring.broker.publish(call.in_room.room_id, values=after.values())
     event: dict[str, Any] = {"id": comment_id}
     if restored:
         event["restored"] = True
@@ -130,6 +174,13 @@ ENDPOINTS = (
         "Undo a deletion",
         _restore_comment,
         body=models.Empty,
+    ),
+    _endpoint(
+        "PUT",
+        "pinned-comment",
+        "Keep a comment on top of the chat; null lets it go",
+        _pin_comment,
+        body=PinnedComment,
     ),
     _endpoint("POST", "mutes", "Let a viewer not write for a while", _mute, body=models.Mute),
     _endpoint("DELETE", "mutes/{viewer_id}", "Let a muted viewer write again", _unmute),

@@ -11,7 +11,15 @@ from playwright.sync_api import Page, expect
 
 from loadtests.screenshots import Desk
 from loadtests.show import Show
-from tests.browser.test_the_last_unit import fire_a_sale, hold_down, join, sign_in
+from tests.browser.test_the_last_unit import (
+    GOOD_CARD,
+    fill_address,
+    fire_a_sale,
+    hold_down,
+    join,
+    pay,
+    sign_in,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -264,3 +272,31 @@ def test_log_and_summary_can_be_taken_away(show: Show, new_page: NewPage) -> Non
         with console.expect_download() as file:
             console.get_by_test_id(name).click()
         assert file.value.path().read_text().startswith(begins)
+
+
+def test_a_comment_is_pinned_and_an_order_noted(show: Show, new_page: NewPage) -> None:
+    console = sign_in(new_page, show)
+    ann = join(new_page, show, "Lou")
+    ann.get_by_test_id("comment-input").fill("Does it ship to Canada?")
+    ann.get_by_test_id("comment-input").press("Enter")
+    said = console.get_by_test_id("comment").filter(has_text="ship to Canada").first
+    said.hover()
+    said.get_by_test_id("pin-comment").click()
+    viewer = join(new_page, show, "Mia", width=1440, height=900)
+    expect(viewer.locator(".chat-pinned")).to_contain_text("ship to Canada")
+    said.hover()
+    said.get_by_test_id("pin-comment").click()
+    expect(viewer.locator(".chat-pinned")).to_have_count(0)
+
+    Desk(show).fire(11, countdown_ms=0)
+    ann.get_by_test_id("buy").click()
+    fill_address(ann, "Lou Reed")
+    pay(ann, GOOD_CARD)
+    expect(ann.get_by_test_id("order-number")).to_be_visible()
+    number = ann.get_by_test_id("order-number").get_attribute("data-number")
+    console.get_by_test_id("tab-orders").click()
+    order = console.get_by_test_id("order").filter(has_text=number or "no number")
+    order.get_by_test_id("open-notes").click()
+    order.locator("input[name=note]").fill("gift promised on air")
+    order.locator("input[name=note]").press("Enter")
+    expect(order.get_by_test_id("notes")).to_contain_text("gift promised on air")

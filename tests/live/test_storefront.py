@@ -26,6 +26,7 @@ ROOM = Room(
     slow_mode_s=0,
     review=False,
     chat_off=False,
+    pinned_comment=None,
     version=1,
     run_version=0,
     desk_user_id=None,

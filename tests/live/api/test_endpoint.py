@@ -53,6 +53,7 @@ GOOD_BODIES = {
     "/api/rooms/{room_id}/quarantine/{attempt_id}/handled": {"note": "sent back"},
     "/api/rooms/{room_id}/webhooks": {"url": "https://shop.example"},
     "/api/rooms/{room_id}/webhooks/{endpoint_id}/rotate": {"generation": 1},
+    "/api/rooms/{room_id}/pinned-comment": {"comment_id": None},
     "/api/rooms/{room_id}/chat": {"slow_mode_s": 0, "review": False, "off": False},
     "/api/rooms/{room_id}/held-comments/{comment_id}": {"approve": True},
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { formatTime } from "../shared/clock";
-import { CheckIcon, CloseIcon, MegaphoneIcon, MuteIcon, ShieldIcon, TrashIcon, UndoIcon } from "../shared/icons";
+import { CheckIcon, CloseIcon, MegaphoneIcon, MuteIcon, PinIcon, ShieldIcon, TrashIcon, UndoIcon } from "../shared/icons";
 import type { ChatLine } from "../shared/room-store";
 import { language, shared } from "../shared/words";
 import { Composer } from "./composer";
@@ -216,6 +216,20 @@ function LineActions({ line, isStaff, restraint }: { line: ChatLine; isStaff: bo
       ) : (
         <button type="button" class="mini" disabled={busyLine} aria-label={w("hide")} title={`${w("hide")} (H)`} data-testid="delete" onClick={() => void moderation.hide(line)}>
           <TrashIcon size={16} />
+        </button>
+      )}
+      {!line.deleted && (
+        <button
+          type="button"
+          class="mini"
+          disabled={busyLine}
+          aria-pressed={desk.store.chat.value.pinned_comment?.id === line.id}
+          aria-label={w("pin_message")}
+          title={`${w("pin_message")} (Shift+P)`}
+          data-testid="pin-comment"
+          onClick={() => void moderation.pin(line)}
+        >
+          <PinIcon size={16} />
         </button>
       )}
       {restraint && (

@@ -20,6 +20,7 @@ export type Command =
   | { name: "previous_message" }
   | { name: "hide_message" }
   | { name: "restore_message" }
+  | { name: "pin_message" }
   | { name: "mute_message"; seconds: number }
   | { name: "ban_message" }
   | { name: "undo" }

@@ -98,7 +98,7 @@ describe("keys of one's own", () => {
       const key = chord.replace("Shift+", "").replace("Space", " ");
       return commandOf(pressed(key, { shiftKey }), "page", DEFAULT_KEYMAP, false) !== null;
     });
-    expect(left).toEqual(["fire", "end_early", "ban_message", "keys"]);
+    expect(left).toEqual(["fire", "end_early", "pin_message", "ban_message", "keys"]);
     expect(commandOf(pressed("1", { code: "Digit1" }), "page", DEFAULT_KEYMAP, false)).toBeNull();
   });
 });

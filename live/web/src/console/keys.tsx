@@ -20,6 +20,7 @@ const WORDS: Readonly<Record<Action, ConsoleWord>> = {
   previous_message: "key_previous",
   hide_message: "key_hide",
   mute_message: "key_mute",
+  pin_message: "key_pin_message",
   ban_message: "key_ban",
   undo: "key_undo",
   write: "key_write",

@@ -72,6 +72,12 @@ export class Moderation {
     await this.send("restore", "post", `/comments/${encodeURIComponent(line.id)}/restore`, `comment:${line.id}`);
   }
 
+  /** Keep it on top of everybody's chat; the one that is there already is let go. */
+  async pin(line: Pick<ChatLine, "id">): Promise<void> {
+    const isPinned = this.desk.store.chat.peek().pinned_comment?.id === line.id;
+    await this.send("pin_comment", "put", "/pinned-comment", `comment:${line.id}`, { comment_id: isPinned ? null : line.id });
+  }
+
   async mute(viewerId: string, name: string, seconds: number): Promise<void> {
     const done = await this.send("mute", "post", "/mutes", `viewer:${viewerId}`, { viewer_id: viewerId, seconds });
     if (!done) return;

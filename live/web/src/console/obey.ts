@@ -72,6 +72,9 @@ export function obey(desk: RoomDesk, command: Command): boolean {
     case "restore_message":
       if (line) void desk.moderation.restore(line);
       return line !== null;
+    case "pin_message":
+      if (line) void desk.moderation.pin(line);
+      return line !== null;
     case "mute_message":
       if (line) void desk.moderation.mute(line.viewer_id, line.name, command.seconds);
       return line !== null;

@@ -6,6 +6,7 @@ import type { Order, OrderState } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
 import { useDesk } from "./context";
 import type { OrderFilter } from "./orders-list";
+import { OrderNotes } from "./order-notes";
 import { Empty, GhostMark, ProblemLine } from "./parts";
 import { w } from "./words";
 
@@ -117,6 +118,7 @@ function OrderRow({ order }: { order: Order }) {
   const lang = language.value;
   const product = desk.product(order.product_id);
   const variant = desk.variant(order.variant_id);
+  const [isOpen, setOpen] = useState(false);
   return (
     <li class={`order ${order.ghost ? "is-ghost" : ""}`} data-testid="order" data-state={order.state}>
       <div class="order-main">
@@ -136,7 +138,13 @@ function OrderRow({ order }: { order: Order }) {
         <time class="num">
           {order.state === "placed" ? w("pay_until", { time: formatTime(order.deadline_ms, lang) }) : formatTime(order.paid_at_ms ?? order.placed_at_ms, lang)}
         </time>
+        {desk.may("sell") && (
+          <button type="button" class="link" data-testid="open-notes" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+            {w("notes")}
+          </button>
+        )}
       </div>
+      {isOpen && <OrderNotes order={order} />}
     </li>
   );
 }

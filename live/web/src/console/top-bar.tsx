@@ -8,6 +8,7 @@ import { HoldButton } from "./hold-button";
 import { Menu } from "./menu";
 import { FailureLine } from "./parts";
 import { LanguageButton } from "./sign-in";
+import { Schedule } from "./schedule";
 import { w } from "./words";
 
 export function TopBar() {
@@ -85,6 +86,7 @@ function RoomMenu() {
                 </HoldButton>
               )}
               <FailureLine runner={desk.runner} place="room" />
+              {status !== "live" && <Schedule />}
             </div>
           )}
           <div class="menu-group">
