@@ -149,7 +149,7 @@ def test_a_picture_of_another_size_goes_on_in_the_same_film_and_another_codec_in
     files = finish(recorder.recording.folder, 0)["files"]
     assert [file["video_codec"] for file in files] == ["h264", "vp8"]
     assert examine(recorder.recording.folder / "show-1.mp4").pictures == 150
-    assert files[1]["name"] == "show-2.webm", "no program makes an MP4 of VP8 that browsers play"
+    assert files[1]["name"] == "show-2.webm", "FFmpeg writes no VP8 into MP4"
     assert examine(recorder.recording.folder / "show-2.webm").pictures >= 95
 
 
