@@ -1,8 +1,8 @@
 """HLS (RFC 8216bis) for large audiences: a sliding window of segments and low-latency parts per room, in memory, bounded.
 
 A window runs while somebody asks for its playlist, so a room that all watch by WebRTC costs nothing. The picture is never encoded again:
-H264 goes in as it came. VP8 is refused, because no browser plays it in fragmented MP4 (Chromium 156 says so too); publishers that can do
-both are asked for H264 by WHIP's answer.
+H264 goes in as it came. VP8 is refused, because Chromium (156) plays none in fragmented MP4; publishers that can do both are asked for
+H264 by WHIP's answer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Opus made into AAC, once per room: the one thing that is decoded and encoded again.
 
-Why at all: iPhones play AAC in HLS and nothing else everywhere, and editing programs open an MP4 with AAC. It costs about 1 % of a core.
+Why at all: AAC is what every HLS player and editing program takes. It costs about 1 % of a core.
 """
 
 from __future__ import annotations

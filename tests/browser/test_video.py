@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -114,6 +115,14 @@ def recorder(urls: list[str]) -> Callable[[Page], object]:
 
 WITHOUT_WEBRTC = "delete globalThis.RTCPeerConnection; delete globalThis.webkitRTCPeerConnection;"
 
+# Only relayed paths are allowed and there is no relay: every check of ICE fails, as behind a firewall that lets no UDP out.
+WITHOUT_UDP = """
+const Peer = globalThis.RTCPeerConnection;
+globalThis.RTCPeerConnection = class extends Peer {
+  constructor(configuration) { super({ ...configuration, iceTransportPolicy: "relay" }); }
+};
+"""
+
 
 def way(page: Page) -> str | None:
     pill = page.get_by_test_id("video-delay")
@@ -146,11 +155,14 @@ def glass_to_glass_ms(page: Page) -> int | None:
     return None if shown is None else (int(time.time() * 1000) - shown) % 2**24
 
 
-def test_a_browser_without_webrtc_plays_hls_and_says_how_late_it_is(filmed: Show, new_page: NewPage) -> None:
+@pytest.mark.parametrize("hindered", [WITHOUT_WEBRTC, WITHOUT_UDP], ids=["no WebRTC", "no way for UDP"])
+def test_a_browser_that_webrtc_cannot_reach_plays_hls_and_says_how_late_it_is(
+    filmed: Show, new_page: NewPage, hindered: str
+) -> None:
     fetched: list[str] = []
 
     def prepare(page: Page) -> None:
-        page.add_init_script(WITHOUT_WEBRTC)
+        page.add_init_script(hindered)
         recorder(fetched)(page)
 
     viewer = join(prepared(new_page, prepare), filmed, "Bea")
@@ -182,6 +194,28 @@ def test_a_viewer_beyond_the_capacity_gets_hls_and_webrtc_when_there_is_room_aga
         wait_until_sync(lambda: way(second) == "webrtc", 60, "the second one to come back to WebRTC")
         before = frames(second)
         wait_until_sync(lambda: frames(second) > before + 10, 20, "the picture to move")
+
+
+def test_a_camera_published_by_chromium_is_seen_by_hls_without_being_encoded_again(
+    filmed: Show, new_page: NewPage
+) -> None:
+    console = sign_in(new_page, filmed)
+    console.get_by_test_id("tab-video").click()
+    console.get_by_test_id("publish-camera").click()
+    state = console.get_by_test_id("publish-state")
+    expect(state).to_have_attribute("data-state", "live", timeout=20_000)
+    viewer = join(prepared(new_page, lambda page: page.add_init_script(WITHOUT_WEBRTC)), filmed, "Dan")
+    wait_until_sync(lambda: way(viewer) == "hls" and frames(viewer) > 30, 40, "the camera's picture by HLS")
+    for _ in range(
+        3
+    ):  # the camera's encoder changes its picture's size while it finds out what the network carries
+        before = frames(viewer)
+        wait_until_sync(lambda before=before: frames(viewer) > before + 60, 20, "the picture to go on")
+    assert size(viewer)[0] > 0
+    index = httpx.get(f"{filmed.media_url}/hls/rm_demo/index.m3u8").text
+    assert 'CODECS="avc1.' in index
+    console.get_by_test_id("publish-stop").click()
+    expect(state).to_have_attribute("data-state", "off")
 
 
 def test_who_watches_by_webrtc_never_loads_the_hls_player(filmed: Show, new_page: NewPage) -> None:

@@ -149,7 +149,7 @@ def test_a_picture_of_another_size_goes_on_in_the_same_film_and_another_codec_in
     files = finish(recorder.recording.folder, 0)["files"]
     assert [file["video_codec"] for file in files] == ["h264", "vp8"]
     assert examine(recorder.recording.folder / "show-1.mp4").pictures == 150
-    assert files[1]["name"] == "show-2.webm", "no program makes an MP4 of VP8 that browsers play"
+    assert files[1]["name"] == "show-2.webm", "FFmpeg writes no VP8 into MP4"
     assert examine(recorder.recording.folder / "show-2.webm").pictures >= 95
 
 
@@ -399,3 +399,28 @@ async def test_kill_9_loses_a_few_seconds_and_the_next_process_makes_the_film(tm
                 "deleted ones are left out"
             )
             assert "viewer_id" not in events[0]["data"]
+
+
+async def test_a_process_that_stops_does_not_wait_for_a_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Recorded(tmp_path)
+    host = Host()
+    host.report()
+    recorder = record(host, server.recordings.shelf)
+    host.show(3)
+    write(recorder)
+    recorder.close()
+    endless = tmp_path / "endless"
+    endless.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    endless.chmod(0o700)
+    monkeypatch.setattr("live.media.recorder.sys.executable", str(endless))
+    server.show = ShowNow(False, False, True, STARTED_MS)
+    stop = asyncio.Event()
+    running = asyncio.create_task(server.recordings.run(stop))
+    await wait_until((tmp_path / "pid").exists, 20)
+    stop.set()
+    await asyncio.wait_for(running, 20)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert server.recording().parts(), "the next process makes it"
