@@ -9,7 +9,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-overload bench-hostile bench-sale chaos bench-page bench-video browser lock clean
+.PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-overload bench-hostile bench-compression bench-sale chaos bench-page bench-video browser lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ bench-overload: $(VENV)/.dev ## what a hub leaves out as the load rises, and tha
 
 bench-hostile: $(VENV)/.dev ## what readers that stop, floods and broken frames cost everybody else, and the hub's memory
 	@$(BIN)/python -m loadtests.bench_hostile $(BENCH_ARGS)
+
+bench-compression: $(VENV)/.dev ## what compressing a room's frames once is worth in bytes, and costs in CPU
+	@$(BIN)/python -m loadtests.bench_compression $(BENCH_ARGS)
 
 bench-sale: $(VENV)/.dev ## hold decisions and durable checkouts, beside plain ways of doing them (BENCH_ARGS='--quick')
 	@$(BIN)/python -m loadtests.bench_sale $(BENCH_ARGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ WITNESS_EVERY = 100
 KEY = b"AAAAAAAAAAAAAAAAAAAAAA=="
 
 
-def handshake(path: str, subprotocol: str | None = None) -> bytes:
+def handshake(path: str, subprotocol: str | None = None, *, deflate: bool = False) -> bytes:
     """The request an ordinary browser would make."""
     lines = [
         f"GET {path} HTTP/1.1",
@@ -34,6 +35,8 @@ def handshake(path: str, subprotocol: str | None = None) -> bytes:
     ]
     if subprotocol is not None:
         lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    if deflate:
+        lines.append("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -208,7 +211,10 @@ def frames(buffer: bytearray) -> list[tuple[bytes, int]]:
             length, head = int.from_bytes(buffer[at + 2 : at + 10], "big"), 10
         if len(buffer) - at < head + length:
             break
-        found.append((bytes(buffer[at + head : at + head + length]), head + length))
+        payload = bytes(buffer[at + head : at + head + length])
+        if buffer[at] & 0x40:  # compressed (RFC 7692)
+            payload = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + b"\x00\x00\xff\xff")
+        found.append((payload, head + length))
         at += head + length
     del buffer[:at]
     return found

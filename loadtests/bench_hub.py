@@ -128,7 +128,9 @@ def publisher(server: Server, rate: float, seconds: float, values: int) -> subpr
     )
 
 
-def crowd_for(name: str, port: int, room_id: str, on_sample: Callable[[bytes, float], None]) -> Crowd:
+def crowd_for(
+    name: str, port: int, room_id: str, on_sample: Callable[[bytes, float], None], *, deflate: bool = False
+) -> Crowd:
     """A crowd that speaks the server's protocol."""
     if name == "hub":
 
@@ -138,7 +140,11 @@ def crowd_for(name: str, port: int, room_id: str, on_sample: Callable[[bytes, fl
             return client_frame(msgpack.packb([1, "join", params]))
 
         return Crowd(
-            port, handshake("/v1", "flashroom.v1.msgpack"), join, lambda m: m[:2] == b"\x92\x04", on_sample
+            port,
+            handshake("/v1", "flashroom.v1.msgpack", deflate=deflate),
+            join,
+            lambda m: m[:2] == b"\x92\x04",
+            on_sample,
         )
     if name == "python-socketio":
         request = handshake("/socket.io/?EIO=4&transport=websocket")

@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
         "heard_s",
         "in_flight",
         "index",
+        "is_deflated",
         "is_joining",
         "is_json",
         "opened_s",
@@ -90,6 +91,7 @@ class Connection(asyncio.Protocol):
         self.fd = -1
         self.address = ""
         self.is_json = False
+        self.is_deflated = False
         self.reason = ""
         self.closing_since_s = 0.0
         self.viewer: Viewer | None = None
@@ -145,7 +147,10 @@ class Connection(asyncio.Protocol):
             self._buffer = data
             return
         head = data[: end + 4] if end >= 0 else data
-        answer = handshake.answer(head, self._owner.settings.origins, self._owner.plain_answer)
+        settings = self._owner.settings
+        answer = handshake.answer(
+            head, settings.origins, self._owner.plain_answer, compression=settings.compression
+        )
         self.transport.write(answer.response)
         if not answer.accepted:
             self._begin_closing("http" if answer.is_plain else "handshake")
@@ -153,12 +158,13 @@ class Connection(asyncio.Protocol):
             return
         self._is_accepted = True
         self.is_json = answer.is_json
+        self.is_deflated = answer.is_deflated
         self._owner.accepted(self, answer.forwarded_for)
         if len(data) > len(head):
             self._take_frames(data[len(head) :])
 
     def _take_frames(self, data: bytes) -> None:
-        found, self._buffer, error = frames.split(data)
+        found, self._buffer, error = frames.split(data, may_be_compressed=self.is_deflated)
         for opcode, payload in found:
             if opcode == frames.CLOSE:
                 self._take_close(payload)

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from realtime import deflate
 from realtime.protocol import MAX_COMMAND_BYTES, CloseCode
 
 TEXT: Final = 0x1
@@ -18,6 +19,8 @@ PING: Final = 0x9
 PONG: Final = 0xA
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
+COMPRESSED: Final = 0x40
+"""RSV1 (RFC 7692 section 7): set on a message that is compressed, where both sides agreed that messages may be."""
 TOO_BIG: Final = 1009
 _OPCODES: Final = frozenset((0, TEXT, BINARY, CLOSE, PING, PONG))
 _CLOSE_CODES: Final = frozenset((*range(1000, 1004), *range(1007, 1015)))
@@ -34,8 +37,11 @@ class FrameError:
     reason: str
 
 
-def split(buffer: bytes) -> tuple[list[Frame], bytes, FrameError | None]:
-    """The whole frames at the front of the buffer, what is left, and what is wrong with it, if anything is."""
+def split(buffer: bytes, *, may_be_compressed: bool = False) -> tuple[list[Frame], bytes, FrameError | None]:
+    """The whole frames at the front of the buffer, what is left, and what is wrong with it, if anything is.
+
+    Compressed messages are given back whole; one that can't be is an error.
+    """
     frames: list[Frame] = []
     at, end = 0, len(buffer)
     while end - at >= 2:
@@ -58,10 +64,15 @@ def split(buffer: bytes) -> tuple[list[Frame], bytes, FrameError | None]:
             return frames, b"", FrameError(TOO_BIG, f"above {MAX_COMMAND_BYTES} bytes")
         if end < body + length:
             break
-        error = _check(first, opcode, length)
+        error = _check(first, opcode, length, may_be_compressed)
         if error is not None:
             return frames, b"", error
         payload = _unmask(buffer[body : body + length], buffer[body - 4 : body])
+        if first & COMPRESSED:
+            try:
+                payload = deflate.decompress(payload, MAX_COMMAND_BYTES)
+            except deflate.Malformed as malformed:
+                return frames, b"", FrameError(INVALID_DATA, str(malformed)[:60])
         if opcode == CLOSE:
             error = _check_close(payload)
             if error is not None:
@@ -71,8 +82,9 @@ def split(buffer: bytes) -> tuple[list[Frame], bytes, FrameError | None]:
     return frames, buffer[at:], None
 
 
-def _check(first: int, opcode: int, length: int) -> FrameError | None:
-    if first & 0x70:
+def _check(first: int, opcode: int, length: int, may_be_compressed: bool) -> FrameError | None:
+    reserved = first & 0x70
+    if reserved and not (reserved == COMPRESSED and may_be_compressed and opcode in (TEXT, BINARY)):
         return FrameError(PROTOCOL_ERROR, "reserved bits must be 0")
     if opcode >= CLOSE:
         if length > 125:

@@ -18,6 +18,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
+from realtime import deflate
 from realtime.protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 
 PATH: Final = "/v1"
@@ -45,14 +46,17 @@ class Handshake:
     is_json: bool = False
     forwarded_for: Sequence[str] = ()
     is_plain: bool = False
+    is_deflated: bool = False
 
 
-def answer(head: bytes, origins: Sequence[str] | None, plain_answer: PlainAnswer) -> Handshake:
-    """Answer a request's head, which ends with an empty line. Never raises."""
-    return _fast(head, origins) or _careful(head, origins, plain_answer)
+def answer(
+    head: bytes, origins: Sequence[str] | None, plain_answer: PlainAnswer, *, compression: bool = False
+) -> Handshake:
+    """Answer a request's head, which ends with an empty line. Never raises. `compression`: permessage-deflate may be agreed on."""
+    return _fast(head, origins, compression) or _careful(head, origins, plain_answer)
 
 
-def _fast(head: bytes, origins: Sequence[str] | None) -> Handshake | None:
+def _fast(head: bytes, origins: Sequence[str] | None, compression: bool = False) -> Handshake | None:
     if not head.startswith(_START) or not _HEADERS.fullmatch(head, len(_START), len(head) - 2):
         return None
     headers: dict[bytes, bytes] = {}
@@ -85,15 +89,19 @@ def _fast(head: bytes, origins: Sequence[str] | None) -> Handshake | None:
     except binascii.Error:
         return None
     forwarded = headers.get(b"x-forwarded-for")
+    is_deflated = compression and deflate.accepts(headers.get(b"sec-websocket-extensions", b""))
+    extension = b"\r\nSec-WebSocket-Extensions: " + deflate.ACCEPTED if is_deflated else b""
     return Handshake(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
         + base64.b64encode(hashlib.sha1(key + _GUID).digest())
         + b"\r\nSec-WebSocket-Protocol: "
         + chosen
+        + extension
         + b"\r\n\r\n",
         accepted=True,
         is_json=chosen is _SUBPROTOCOLS[1],
         forwarded_for=() if forwarded is None else (forwarded.decode("latin-1"),),
+        is_deflated=is_deflated,
     )
 
 

@@ -13,6 +13,8 @@ class HubSettings:
     """Origins of pages that may connect; None allows all. A client that sends no Origin is not a browser and is let in."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) whose X-Forwarded-For is believed; from everyone else it is ignored."""
+    compression: bool = True
+    """Whether what a room's members share is compressed for those whose client offers it: once, not once each."""
     max_connections: int = 20_000
     max_connections_per_address: int = 2_000
     max_connections_per_viewer: int = 20
