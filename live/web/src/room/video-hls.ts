@@ -15,7 +15,6 @@ export async function playHls(video: HTMLVideoElement, playlist: string, serverN
     lowLatencyMode: true,
     enableWorker: false, // nothing is transmuxed, and the page's policy allows no worker from a blob
     backBufferLength: 10,
-    maxLiveSyncPlaybackRate: 1.05,
   });
   hls.on(Events.ERROR, (_: string, data: ErrorData) => {
     if (!data.fatal) return;
