@@ -43,7 +43,15 @@ class Desk:
 
     def fire(self, product: int, **terms: Any) -> str:
         """Pin a product and run a sale on its first variant; gives the sale's id."""
-        chosen = self.http.get("/api/rooms/rm_demo").json()["products"][product]
+        return self.fire_product(self.http.get("/api/rooms/rm_demo").json()["products"][product], **terms)
+
+    def fire_named(self, product_id: str, **terms: Any) -> str:
+        """The same by the product's id, wherever it stands in the run of show."""
+        products = self.http.get("/api/rooms/rm_demo").json()["products"]
+        return self.fire_product(next(one for one in products if one["product_id"] == product_id), **terms)
+
+    def fire_product(self, chosen: dict[str, Any], **terms: Any) -> str:
+        """The same for a product as the API gives it."""
         variant = chosen["variants"][0]
         self.call("PUT", "/api/rooms/rm_demo/pin", {"product_id": chosen["product_id"]})
         sale = self.call(

@@ -288,7 +288,7 @@ def test_a_comment_is_pinned_and_an_order_noted(show: Show, new_page: NewPage) -
     said.get_by_test_id("pin-comment").click()
     expect(viewer.locator(".chat-pinned")).to_have_count(0)
 
-    Desk(show).fire(11, countdown_ms=0)
+    Desk(show).fire_named("pr_serum", countdown_ms=0)
     ann.get_by_test_id("buy").click()
     fill_address(ann, "Lou Reed")
     pay(ann, GOOD_CARD)

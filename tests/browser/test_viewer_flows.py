@@ -38,7 +38,7 @@ def test_one_account_on_two_devices_is_one_buyer(show: Show, new_page: NewPage, 
     come_in_with_account(phone, show, "new_account", "dora@example.com", "Dora")
     come_in_with_account(desktop, show, "sign_in", "dora@example.com")
     expect(desktop.get_by_test_id("account")).to_contain_text("dora@example.com")
-    desk.fire(4, quota=3, limit_per_buyer=1, countdown_ms=0)
+    desk.fire_named("pr_hand_cream", quota=3, limit_per_buyer=1, countdown_ms=0)
     expect(phone.get_by_test_id("buy")).to_have_attribute("data-state", "buy")
     phone.get_by_test_id("buy").click()
     expect(phone.get_by_test_id("buy")).to_have_attribute("data-state", "held")
@@ -58,13 +58,13 @@ def test_one_account_on_two_devices_is_one_buyer(show: Show, new_page: NewPage, 
 
 def test_a_buyer_who_was_here_before_pays_with_two_taps(show: Show, new_page: NewPage, desk: Desk) -> None:
     page = join(new_page, show, "Eve")
-    desk.fire(5, countdown_ms=0)
+    desk.fire_named("pr_tea_tin", countdown_ms=0)
     page.get_by_test_id("buy").click()
     fill_address(page, "Eve Ma")
     pay(page, GOOD_CARD)
     expect(page.get_by_test_id("order-number")).to_be_visible()
     page.keyboard.press("Escape")
-    desk.fire(6, countdown_ms=0)
+    desk.fire_named("pr_scarf", countdown_ms=0)
     expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "buy")
     page.get_by_test_id("buy").click()  # one
     page.get_by_test_id("pay").click()  # two
@@ -75,7 +75,7 @@ def test_a_hold_that_runs_out_says_so_and_the_unit_is_there_again(
     show: Show, new_page: NewPage, desk: Desk
 ) -> None:
     page = join(new_page, show, "Finn")
-    desk.fire(7, countdown_ms=0, hold_ms=2_000, quota=1)
+    desk.fire_named("pr_desk_lamp", countdown_ms=0, hold_ms=2_000, quota=1)
     page.get_by_test_id("buy").click()
     expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "held")
     expect(page.get_by_test_id("buy")).not_to_have_attribute("data-state", "held", timeout=20_000)
@@ -86,7 +86,7 @@ def test_who_waits_in_line_is_served_when_a_unit_comes_back(
     show: Show, new_page: NewPage, desk: Desk
 ) -> None:
     ann, bob = join(new_page, show, "Gus"), join(new_page, show, "Hal", locale="zh-CN")
-    desk.fire(8, countdown_ms=0, quota=1)
+    desk.fire_named("pr_keyboard", countdown_ms=0, quota=1)
     ann.get_by_test_id("buy").click()
     expect(ann.get_by_test_id("buy")).to_have_attribute("data-state", "held")
     expect(bob.get_by_test_id("buy")).to_have_attribute("data-state", "all_held")
@@ -100,7 +100,7 @@ def test_who_waits_in_line_is_served_when_a_unit_comes_back(
 
 def test_another_language_keeps_the_hold(show: Show, new_page: NewPage, desk: Desk) -> None:
     page = join(new_page, show, "Ida", width=1440, height=900)
-    desk.fire(9, countdown_ms=0)
+    desk.fire_named("pr_candle", countdown_ms=0)
     page.get_by_test_id("buy").click()
     expect(page.get_by_test_id("checkout")).to_be_visible()
     page.keyboard.press("Escape")
@@ -121,7 +121,7 @@ def test_a_purchase_needs_neither_a_mouse_nor_a_picture(show: Show, new_page: Ne
     page.keyboard.type("Jo")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
-    desk.fire(10, countdown_ms=0)
+    desk.fire_named("pr_backpack", countdown_ms=0)
     expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "buy")
     page.keyboard.press("b")
     expect(page.get_by_test_id("checkout")).to_be_visible()

@@ -7,6 +7,8 @@ variants of research/commerce.md 6.7; the positive controls of the hot ledger's 
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -294,7 +296,14 @@ async def two_rebuilders_that_load_over_each_other(
         assert name != "load" or guard in real(name)
         return real(name).replace(guard, "if read_sale() and sale.epoch > snapshot.epoch then")
 
+    real_load, number = HotLedger.load, itertools.count()
+
+    async def load(self: HotLedger, *given: Any, **named: Any) -> Any:
+        await asyncio.sleep(next(number) * 0.004)  # one after another, with taps between
+        return await real_load(self, *given, **named)
+
     patch.setattr(hot_ledger, "_source", source)
+    patch.setattr(HotLedger, "load", load)
     with running_redis(tmp_path / "redis") as server:
         client = connect_redis(server.url)
         shop = World(database, HotLedger(client))
