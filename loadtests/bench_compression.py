@@ -96,7 +96,7 @@ def measure(viewers: int, seconds: float) -> list[dict[str, Any]]:
             delays_s: list[float] = []
 
             def take(message: bytes, now_s: float, delays_s: list[float] = delays_s) -> None:
-                if message[1] == 1:
+                if len(message) > 1 and message[1] == 1:
                     for type_, data in msgpack.unpackb(message)[4]:
                         if type_ == "comment":
                             delays_s.append(now_s - data["t"])

@@ -44,8 +44,8 @@ class Plan:
 
 PLANS: Final = {
     # Busy enough to fill the kernel's buffers, and long enough for a reader 15 s behind to be closed.
-    "stops_reading": Plan(300, 1_000.0, 3.0),
-    "reads_a_byte_a_second": Plan(300, 1_000.0, 3.0),
+    "stops_reading": Plan(300, 1_000.0, 5.0),
+    "reads_a_byte_a_second": Plan(300, 1_000.0, 5.0),
     "answers_no_ping": Plan(300),
     "floods": Plan(50),
     "sends_huge_frames": Plan(100),

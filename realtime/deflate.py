@@ -43,8 +43,16 @@ def accepts(offers: bytes) -> bool:
 
 def compress(message: bytes) -> bytes:
     """The payload of one message."""
+    return compress_part(message)[:-4]
+
+
+def compress_part(part: bytes) -> bytes:
+    """A part of a message, which parts that are compressed by themselves may follow; the last one without its four bytes of tail.
+
+    Deflate blocks that end on a byte can stand behind one another (RFC 7692 section 7.2.3.4).
+    """
     compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return (compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return compressor.compress(part) + compressor.flush(zlib.Z_SYNC_FLUSH)
 
 
 def decompress(payload: bytes, most_bytes: int) -> bytes:

@@ -20,8 +20,8 @@ from realtime.settings import HubSettings
 LOOK_EVERY: Final = 32
 """Connections written between two looks at the clock."""
 
-Between = Callable[[Sequence[Connection], int], None]
-"""Called between slices with the pass' members and how many of them have the message by now. It must not wait."""
+Freshen = Callable[[], "Shared | None"]
+"""Asked between slices: the message as those who are still to come shall have it, or None when it stays as it is."""
 
 
 class FanOut:
@@ -36,7 +36,7 @@ class FanOut:
         self._start = 0
 
     async def write(
-        self, members: Sequence[Connection], message: bytes, between: Between | None = None
+        self, members: Sequence[Connection], shared: Shared, freshen: Freshen | None = None
     ) -> None:
         """One pass over all who are members now; who joins meanwhile has it in their snapshot."""
         count = len(members)
@@ -45,31 +45,23 @@ class FanOut:
         settings = self._settings
         self._start = (self._start + settings.slice_connections) % count
         members = [*members[self._start :], *members[: self._start]]
-        shared = _Shared(message)
         done = written = 0
         slice_began_s = time.perf_counter()
         while done < count:
-            until = min(
-                count,
-                done + LOOK_EVERY,
-                (done // settings.slice_connections + 1) * settings.slice_connections,
-            )
+            slice_end = (done // settings.slice_connections + 1) * settings.slice_connections
+            until = min(count, done + LOOK_EVERY, slice_end)
             written += self._write_some(members[done:until], shared)
             done = until
             is_long = time.perf_counter() - slice_began_s > settings.slice_max_s
-            if is_long or done % settings.slice_connections == 0:
-                if between is not None and done < count:
-                    between(members, done)
+            if is_long or done == slice_end:
                 await asyncio.sleep(0)
+                if freshen is not None:
+                    shared = freshen() or shared
                 slice_began_s = time.perf_counter()
         self._metrics.deliveries.inc(written)
         self._metrics.ticks.inc()
 
-    def write_now(self, members: Sequence[Connection], message: bytes) -> None:
-        """A small message to all of these at once, without a pause."""
-        self._metrics.deliveries.inc(self._write_some(members, _Shared(message)))
-
-    def _write_some(self, members: Sequence[Connection], shared: _Shared) -> int:
+    def _write_some(self, members: Sequence[Connection], shared: Shared) -> int:
         plain, write = shared.plain, os.write
         skip_above = self._settings.skip_above_bytes
         written = 0
@@ -102,12 +94,20 @@ class FanOut:
         return written
 
 
-class _Shared:
-    """A message as the bytes that go out, made once for each form that somebody wants."""
+class Shared:
+    """A message as the bytes that go out, made once for each form that somebody wants. Its end may be exchanged for another."""
 
-    def __init__(self, message: bytes) -> None:
-        self._message = message
-        self.plain = protocol.frame(message)
+    def __init__(self, begin: bytes, end: bytes = b"") -> None:
+        self._begin = begin
+        self._end = end
+        self.plain = protocol.frame(begin + end)
+
+    def ending(self, end: bytes) -> Shared:
+        """The same message with another end; what is compressed of its beginning is kept."""
+        other = Shared(self._begin, end)
+        if "_deflated_begin" in self.__dict__:
+            other.__dict__["_deflated_begin"] = self._deflated_begin
+        return other
 
     @cached_property
     def json(self) -> bytes:
@@ -115,21 +115,27 @@ class _Shared:
 
     @cached_property
     def deflated(self) -> bytes:
-        return _deflated(self._message, self.plain)
+        if len(self.plain) < deflate.LEAST_BYTES:
+            return self.plain
+        return _shorter(self.plain, self._deflated_begin + deflate.compress(self._end))
 
     @cached_property
     def deflated_json(self) -> bytes:
-        return _deflated(self._text, self.json, text=True)
+        if len(self.json) < deflate.LEAST_BYTES:
+            return self.json
+        return _shorter(self.json, deflate.compress(self._text), text=True)
+
+    @cached_property
+    def _deflated_begin(self) -> bytes:
+        return deflate.compress_part(self._begin)
 
     @cached_property
     def _text(self) -> bytes:
-        return protocol.as_json(self._message).encode()
+        return protocol.as_json(self._begin + self._end).encode()
 
 
-def _deflated(message: bytes, plain: bytes, *, text: bool = False) -> bytes:
+def _shorter(plain: bytes, deflated: bytes, *, text: bool = False) -> bytes:
     """The compressed frame, or the plain one where that is no longer."""
-    if len(message) < deflate.LEAST_BYTES:
-        return plain
-    frame = protocol.frame(deflate.compress(message), text=text)
+    frame = protocol.frame(deflated, text=text)
     frame = bytes((frame[0] | frames.COMPRESSED,)) + frame[1:]
     return frame if len(frame) < len(plain) else plain

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,12 +20,12 @@ from redis.exceptions import RedisError
 from realtime import protocol
 from realtime.broker import Broker, StoredRoom, channel_of, now_ms
 from realtime.connection import Connection
-from realtime.fan_out import FanOut
+from realtime.fan_out import FanOut, Shared
 from realtime.metrics import HubMetrics
 from realtime.overload import NOTHING, Overload
 from realtime.protocol import CloseCode
 from realtime.pubsub import Following
-from realtime.room import Gap, Lost, Room
+from realtime.room import Gap, Lost, Room, Tick
 from realtime.settings import HubSettings
 from realtime.tickets import Viewer
 
@@ -34,10 +33,8 @@ log = logging.getLogger("flashroom.room")
 
 MODE_FULL: Final = NOTHING.mode
 MODE_PAUSED: Final = {"hearts": "paused", "presence": "paused", "chat": "paused", "chat_one_in": 1}
-APART_ABOVE_S: Final = 0.06
-"""When a pass takes longer than this, values get small frames of their own, ahead of the events; below half of it no longer."""
-VALUES_EVERY_S: Final = 0.05
-"""How often at most they go ahead between the slices of one pass: each time costs a write to everybody."""
+FRESHEN_SHARE: Final = 0.1
+"""Of a pass' time that may go into making its message anew: a big one is copied each time."""
 PERSONAL_HEADS_MAX: Final = 200_000
 
 
@@ -78,7 +75,6 @@ class HubRoom:
         self._arriving: dict[str, list[Connection]] = {}
         self._behind: set[Connection] = set()
         self._ghosts = 0
-        self._is_slow = False
         self._fan_out = FanOut(services.settings, services.metrics, self._skip)
         self._overload = Overload(services.settings.tick_max_s)
         self._wake = asyncio.Event()
@@ -418,41 +414,20 @@ class HubRoom:
                 await self._load()
             assert self.state is not None
             self._look_after_slow()
-            if self.state.has_due(now_ms()):
-                pass_s = await self._write_tick()
+            tick = self.state.open_tick(now_ms())
+            if tick is not None:
+                began_s = time.perf_counter()
+                await self._write_to_all(tick)
+                pass_s = time.perf_counter() - began_s
                 metrics.tick_seconds.observe(pass_s)
                 self._thin(pass_s)
                 # The next tick waits so long that writing stays below its share of the core.
                 share = settings.busy_share
                 pause_s = min(settings.tick_max_s, max(settings.tick_min_s, pass_s * (1 - share) / share))
-                await self._pause(pause_s)
+                await asyncio.sleep(pause_s)
             if not self._stale and not self.state.has_due(now_ms()):
                 await self._wait_for_news()
             self._wake.clear()
-
-    async def _write_tick(self) -> float:
-        """What waits, to all; gives how long that took."""
-        assert self.state is not None
-        if self._is_slow:
-            return await self._write_apart()
-        message = self.state.tick(now_ms())
-        began_s = time.perf_counter()
-        if message is not None:
-            await self._write_to_all(message)
-        return time.perf_counter() - began_s
-
-    async def _pause(self, pause_s: float) -> None:
-        """The time until the next tick; in a slow room values go ahead of it."""
-        assert self.state is not None
-        if not self._is_slow:
-            await asyncio.sleep(pause_s)
-            return
-        ends_s = time.monotonic() + pause_s
-        while (left_s := ends_s - time.monotonic()) > 0:
-            await asyncio.sleep(min(left_s, VALUES_EVERY_S))
-            values = self.state.tick_values(now_ms(), self.state.sent_offset + 1)
-            if values is not None:
-                await self._write_to_all(values[0])
 
     async def _wait_for_news(self) -> None:
         assert self.state is not None
@@ -467,7 +442,6 @@ class HubRoom:
         """Leave out more or less, by how long the pass took, and tell the room when that changes."""
         assert self.state is not None
         metrics = self._services.metrics
-        self._is_slow = pass_s > APART_ABOVE_S * (0.5 if self._is_slow else 1.0)
         metrics.thinned.inc(self.state.skipped)
         self.state.skipped = 0
         if self._overload.observe(pass_s, time.monotonic()):
@@ -482,44 +456,25 @@ class HubRoom:
             if not self.is_paused:
                 self._tell_mode()
 
-    async def _write_to_all(self, message: bytes) -> None:
-        self._tell_those_ahead()
-        await self._fan_out.write(self.members, message)
-
-    def _tell_those_ahead(self) -> None:
+    async def _write_to_all(self, tick: Tick) -> None:
         self._ticked.set()
         self._ticked = asyncio.Event()
+        shared, next_s = Shared(tick.events, tick.encoded_values), 0.0
 
-    async def _write_apart(self) -> float:
-        """Values first, in a small frame of their own, then the events; gives how long that took.
+        def freshen() -> Shared | None:
+            # A pass over a big room takes long: whoever comes late in it gets the values of that moment.
+            nonlocal next_s
+            began_s = time.perf_counter()
+            if began_s < next_s:
+                return None
+            assert self.state is not None
+            newer = self.state.newer_values(tick, now_ms())
+            found = None if newer is None else shared.ending(newer)
+            ended_s = time.perf_counter()
+            next_s = ended_s + (ended_s - began_s) / FRESHEN_SHARE
+            return found
 
-        A pass with big frames takes long: values that come meanwhile don't wait for its end, they go ahead between two slices.
-        """
-        assert self.state is not None
-        state = self.state
-        began_s = time.perf_counter()
-        values = state.tick_values(now_ms(), state.sent_offset + 1)
-        if values is not None:
-            await self._write_to_all(values[0])
-        first = state.sent_offset + 1
-        events = state.tick_events(now_ms())
-        if events is not None:
-            self._tell_those_ahead()
-            last_s = time.perf_counter()
-
-            def send_values(members: Sequence[Connection], done: int) -> None:
-                nonlocal last_s
-                if time.perf_counter() - last_s < VALUES_EVERY_S:
-                    return
-                last_s = time.perf_counter()
-                # Those who have the events by now are further on than the others.
-                both = state.tick_values(now_ms(), state.sent_offset + 1, first)
-                if both is not None:
-                    self._fan_out.write_now(members[:done], both[0])
-                    self._fan_out.write_now(members[done:], both[1])
-
-            await self._fan_out.write(self.members, events, send_values)
-        return time.perf_counter() - began_s
+        await self._fan_out.write(self.members, shared, freshen)
 
     def _skip(self, connection: Connection) -> None:
         """Skip whole ticks for a reader that does not keep up: its backlog is the room's ring, not a copy."""

@@ -174,6 +174,11 @@ def encode_tick(
     values: Iterable[tuple[str, bytes]],
 ) -> bytes:
     """A TICK from already packed events and values: nothing inside is decoded or encoded again."""
+    return encode_tick_events(server_time_ms, epoch, first_offset, events) + encode_tick_values(values)
+
+
+def encode_tick_events(server_time_ms: int, epoch: str, first_offset: int, events: Sequence[bytes]) -> bytes:
+    """A TICK up to its values, which come last, so that newer ones can take their place."""
     packer = msgpack.Packer(autoreset=False)
     packer.pack_array_header(6)
     packer.pack(int(Kind.TICK))
@@ -181,11 +186,15 @@ def encode_tick(
     packer.pack(epoch)
     packer.pack(first_offset)
     packer.pack_array_header(len(events))
-    head = packer.bytes()
-    packer.reset()
+    return b"".join((packer.bytes(), *events))
+
+
+def encode_tick_values(values: Iterable[tuple[str, bytes]]) -> bytes:
+    """The rest of a TICK."""
     items = list(values)
+    packer = msgpack.Packer(autoreset=False)
     packer.pack_map_header(len(items))
-    parts = [head, *events, packer.bytes()]
+    parts = [packer.bytes()]
     for key, value in items:
         parts.append(pack(key))
         parts.append(value)

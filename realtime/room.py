@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -35,6 +36,16 @@ class Lost(Gap):
     """What is stored differs from events already known under the same epoch: they were lost, a new epoch must begin."""
 
 
+@dataclass(slots=True)
+class Tick:
+    """One tick on its way out. `events` is the message up to its values, `values` and `encoded_values` are those it began with."""
+
+    events: bytes
+    values: dict[str, bytes]
+    encoded_values: bytes
+    values_taken: int
+
+
 class Room:
     """One hub's picture of a room: the last events as packed bytes, the newest value of each key, and what waits for the tick."""
 
@@ -49,6 +60,7 @@ class Room:
         self.thinning: Thinning = NOTHING
         self.skipped = 0
         """Comments left out of ticks so far."""
+        self._values_taken = 0
         self._told_ms: dict[str, int] = {}
         self._comments = 0
 
@@ -104,6 +116,7 @@ class Room:
             packed = b"\x92" + protocol.pack(version) + packed_data
             self._values[key] = (version, b"" if packed_data == _GONE else packed)
             self._waiting_values[key] = packed
+            self._values_taken += 1
 
     def restart(self, epoch: str, offset: int, events: Sequence[bytes]) -> None:
         """Begin anew after a changed epoch or an unfillable gap: `events` are the last ones, ending at `offset`.
@@ -121,26 +134,28 @@ class Room:
 
     def tick(self, now_ms: int) -> bytes | None:
         """Everything that waits and is due, as one message; None when nothing is."""
+        tick = self.open_tick(now_ms)
+        return None if tick is None else tick.events + tick.encoded_values
+
+    def open_tick(self, now_ms: int) -> Tick | None:
+        """The same in two parts, for a pass that takes its time: see `newer_values`."""
         if not self.has_due(now_ms):
             return None
         first, values = self.sent_offset + 1, self._take_values(now_ms)
-        return protocol.encode_tick(now_ms, self.epoch, first, self._take_events(), values.items())
+        events = protocol.encode_tick_events(now_ms, self.epoch, first, self._take_events())
+        return Tick(events, values, protocol.encode_tick_values(values.items()), self._values_taken)
 
-    def tick_values(self, now_ms: int, *next_offsets: int) -> list[bytes] | None:
-        """The values alone, for members who wait for each of these offsets; None when none is due."""
-        values = self._take_values(now_ms)
-        if not values:
-            return None
-        return [
-            protocol.encode_tick(now_ms, self.epoch, offset, (), values.items()) for offset in next_offsets
-        ]
+    def newer_values(self, tick: Tick, now_ms: int) -> bytes | None:
+        """The tick's values with those that have come since; None when none has since the last call.
 
-    def tick_events(self, now_ms: int) -> bytes | None:
-        """The events alone; None when none waits."""
-        if not self._waiting_events:
+        They go on waiting for the next tick: who has the old ones already gets them then, who gets them now has them twice.
+        """
+        if self._values_taken == tick.values_taken:
             return None
-        first = self.sent_offset + 1
-        return protocol.encode_tick(now_ms, self.epoch, first, self._take_events(), ())
+        tick.values_taken = self._values_taken
+        held_back = self._held_back(now_ms)
+        newer = {key: packed for key, packed in self._waiting_values.items() if key not in held_back}
+        return protocol.encode_tick_values((tick.values | newer).items())
 
     def _take_values(self, now_ms: int) -> dict[str, bytes]:
         later = {key: self._waiting_values.pop(key) for key in self._held_back(now_ms)}

@@ -1,17 +1,20 @@
-"""Values that go ahead of a slow pass: every viewer still has every event in order, and no value goes back."""
+"""A pass over a big room: who comes late in it has newer values, and everybody has every event in order."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from realtime import hub_room
+from realtime import deflate, fan_out, protocol
+from realtime.fan_out import Shared
 from realtime.hub import HubSettings
-from realtime.room import Room
+from realtime.protocol import unpack
+from realtime.room import Room, Tick
 from tests.realtime.hubs import Wire, running_hub, ticket, wire
 
 EVENTS = 400
@@ -21,12 +24,11 @@ def stock(version: int) -> dict[str, Any]:
     return {"stock:sl_1": (version, {"available": version}), f"stock:sl_{version % 3 + 2}": (version, {})}
 
 
-async def told(viewer: Wire, joined: dict[str, Any], last: int) -> tuple[list[int], int]:
-    """Reads until event `last` and the newest value are there: offsets in order of arrival, and ticks without events."""
+async def told(viewer: Wire, joined: dict[str, Any], last: int) -> list[int]:
+    """Reads until event `last` and the newest value are there: offsets in order of arrival."""
     offset = joined["offset"]
     versions = {key: version for key, (version, _) in joined["values"].items()}
     offsets: list[int] = []
-    ahead = 0
     while offset < last or versions.get("stock:sl_1", 0) < last:
         message = await viewer.receive()
         if message[0] != 1:
@@ -35,20 +37,29 @@ async def told(viewer: Wire, joined: dict[str, Any], last: int) -> tuple[list[in
         assert first == offset + 1, "an event is missing, or comes twice"
         offsets += range(first, first + len(events))
         offset += len(events)
-        ahead += bool(values and not events)
         for key, (version, _) in values.items():
             assert version >= versions.get(key, 0), f"{key} goes back"  # a snapshot may have told it
             versions[key] = version
-    return offsets, ahead
+    return offsets
 
 
-@pytest.mark.parametrize("is_slow", [True, False])
-async def test_values_go_ahead_of_a_slow_pass_and_every_guarantee_holds(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch, is_slow: bool
+async def test_while_values_are_renewed_in_mid_pass_every_guarantee_holds(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if is_slow:
-        monkeypatch.setattr(hub_room, "APART_ABOVE_S", -1.0)  # every pass counts as slow
-        monkeypatch.setattr(hub_room, "VALUES_EVERY_S", 0.0)
+    renewed = 0
+    real = Room.newer_values
+
+    def newer_values(self: Room, tick: Tick, now_ms: int) -> bytes | None:
+        nonlocal renewed
+        found = real(self, tick, now_ms)
+        renewed += found is not None
+        return found
+
+    async def longer_pause(_: float) -> None:
+        await asyncio.sleep(0.003)  # as a big room's slices take together
+
+    monkeypatch.setattr(Room, "newer_values", newer_values)
+    monkeypatch.setattr(fan_out, "asyncio", SimpleNamespace(sleep=longer_pause))
     room_id = f"rm_{uuid.uuid4().hex[:12]}"
     settings = HubSettings(slice_connections=2, tick_min_s=0.001, tick_max_s=0.01)
     async with running_hub(redis_url, settings) as hub, AsyncExitStack() as stack:
@@ -72,23 +83,39 @@ async def test_values_go_ahead_of_a_slow_pass_and_every_guarantee_holds(
             watching.append(asyncio.create_task(told(*await viewer(), EVENTS)))
         found = await asyncio.gather(*watching)
         await publishing
-        assert all(offsets == list(range(1, EVENTS + 1)) for offsets, _ in found[:11])
-        assert all(offsets[-1:] in ([EVENTS], []) for offsets, _ in found[11:])
-        if is_slow:
-            assert min(ahead for _, ahead in found[:11]) > 0
+        assert all(offsets == list(range(1, EVENTS + 1)) for offsets in found[:11])
+        assert all(offsets[-1:] in ([EVENTS], []) for offsets in found[11:])
+        assert renewed > 0
 
 
-def test_values_and_events_are_told_apart_with_the_right_numbers() -> None:
+def test_newer_values_take_the_place_of_those_a_tick_began_with_and_come_again() -> None:
     room = Room("e", 10)
     room.take_events("e", 11, [b"\xc0", b"\xc0"])
     room.take_value("stock:sl_1", 5, b"\x01")
-    both = room.tick_values(77, room.sent_offset + 1, 9)
-    assert both is not None
-    assert [len(one) for one in both] == [len(both[0])] * 2
-    assert both[0] != both[1]
-    assert room.tick_values(77, 11) is None
-    assert room.sent_offset == 10
-    assert room.tick_events(77) is not None
-    assert room.sent_offset == 12
-    assert room.tick_events(77) is None
-    assert not room.has_waiting
+    room.take_value("stock:sl_2", 1, b"\x01")
+    tick = room.open_tick(77)
+    assert tick is not None
+    assert room.newer_values(tick, 77) is None
+    room.take_value("stock:sl_1", 6, b"\x02")
+    newer = room.newer_values(tick, 78)
+    assert newer is not None
+    assert unpack(tick.events + newer)[5] == {"stock:sl_1": [6, 2], "stock:sl_2": [1, 1]}
+    assert room.newer_values(tick, 78) is None
+    again = room.tick(79)
+    assert again is not None
+    assert unpack(again)[3:] == [13, [], {"stock:sl_1": [6, 2]}]
+
+
+def test_an_exchanged_end_is_the_same_message_in_every_form() -> None:
+    begin = protocol.encode_tick_events(1, "e", 1, [protocol.pack(["comment", {"text": "hello " * 50}])])
+    ends = [
+        protocol.encode_tick_values([("stock:sl_1", protocol.pack([n, {"available": n}]))]) for n in (1, 2)
+    ]
+    first = Shared(begin, ends[0])
+    assert len(first.deflated) < len(first.plain)
+    second = first.ending(ends[1])
+    for shared, end in ((first, ends[0]), (second, ends[1])):
+        assert shared.plain.endswith(end)
+        payload = shared.deflated[2:] if shared.deflated[1] < 126 else shared.deflated[4:]
+        assert deflate.decompress(payload, 10_000) == begin + end
+        assert b'"available": ' in shared.json or b'"available":' in shared.json
