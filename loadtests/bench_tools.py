@@ -62,11 +62,16 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(port: int, timeout_s: float = 20.0) -> None:
+def wait_for_port(
+    port: int, timeout_s: float = 20.0, process: subprocess.Popen[bytes] | None = None
+) -> None:
+    """Raises TimeoutError, also as soon as `process`, which was to listen there, has ended."""
     deadline_s = time.monotonic() + timeout_s
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
+        if process is not None and process.poll() is not None:
+            raise TimeoutError(f"what was to listen on {port} ended with {process.returncode}")
         if time.monotonic() > deadline_s:
             raise TimeoutError(f"nothing listens on {port}")
         time.sleep(0.05)
@@ -79,7 +84,7 @@ def running(command: list[str], port: int, *, cpu: int | None = None) -> Iterato
         command = ["taskset", "-c", str(CORES[cpu % len(CORES)]), *command]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        wait_for_port(port)
+        wait_for_port(port, process=process)
         yield process.pid
     finally:
         process.terminate()  # And not kill: nginx's worker would stay.
