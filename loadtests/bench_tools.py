@@ -62,9 +62,7 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(
-    port: int, timeout_s: float = 20.0, process: subprocess.Popen[bytes] | None = None
-) -> None:
+def wait_for_port(port: int, timeout_s: float = 20.0, process: subprocess.Popen[bytes] | None = None) -> None:
     """Raises TimeoutError, also as soon as `process`, which was to listen there, has ended."""
     deadline_s = time.monotonic() + timeout_s
     while True:

@@ -79,6 +79,7 @@ def test_a_hold_that_runs_out_says_so_and_the_unit_is_there_again(
     page.get_by_test_id("buy").click()
     expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "held")
     expect(page.get_by_test_id("buy")).not_to_have_attribute("data-state", "held", timeout=20_000)
+    expect(page.get_by_text(re.compile("hold .*ended|ended at", re.IGNORECASE)).first).to_be_attached()
     expect(page.get_by_test_id("stock").first).to_have_attribute("data-available", "1", timeout=20_000)
 
 
@@ -96,6 +97,25 @@ def test_who_waits_in_line_is_served_when_a_unit_comes_back(
     ann.locator(".let-go-ask button").first.click()  # asked once more
     expect(bob.get_by_test_id("buy")).to_have_attribute("data-state", "held")
     expect(ann.get_by_test_id("buy")).to_have_attribute("data-state", re.compile("all_held|buy"))
+
+
+def test_sold_out_is_said_once_nothing_can_come_back(show: Show, new_page: NewPage, desk: Desk) -> None:
+    ann, bob = join(new_page, show, "Nia"), join(new_page, show, "Oto")
+    desk.fire_named("pr_mug", countdown_ms=0, quota=1)
+    ann.get_by_test_id("buy").click()
+    expect(bob.get_by_test_id("buy")).to_have_attribute(
+        "data-state", "all_held"
+    )  # not sold out: it may come back
+    pay_for_it(ann)
+    expect(bob.get_by_test_id("buy")).to_have_attribute("data-state", "sold_out")
+    expect(bob.get_by_test_id("stock").first).to_have_attribute("data-sold", "1")
+
+
+def pay_for_it(page: Page) -> None:
+    """Fill the sheet that is open and pay."""
+    fill_address(page, "Nia Ho")
+    pay(page, GOOD_CARD)
+    expect(page.get_by_test_id("order-number")).to_be_visible()
 
 
 def test_another_language_keeps_the_hold(show: Show, new_page: NewPage, desk: Desk) -> None:

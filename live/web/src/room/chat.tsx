@@ -18,16 +18,23 @@ const SPEAK_EVERY_MS = 5_000;
 const MAX_TEXT = 200;
 const ORDER_SHOWN_MS = 5_000;
 
+/** Whether a comment speaks to somebody by `@name`, as a word of its own. */
+export function mentions(text: string, name: string): boolean {
+  if (!name) return false;
+  const at = text.toLowerCase().indexOf(`@${name.toLowerCase()}`);
+  return at >= 0 && !/[\p{L}\p{N}_]/u.test(text.charAt(at + name.length + 1));
+}
+
 /** One comment. Rendered again only when the line itself or the language changes: the log moves many times a second. */
-class Line extends Component<{ line: ChatLine; lang: string }> {
-  override shouldComponentUpdate(next: { line: ChatLine; lang: string }): boolean {
-    return next.line !== this.props.line || next.lang !== this.props.lang;
+class Line extends Component<{ line: ChatLine; lang: string; me: string }> {
+  override shouldComponentUpdate(next: { line: ChatLine; lang: string; me: string }): boolean {
+    return next.line !== this.props.line || next.lang !== this.props.lang || next.me !== this.props.me;
   }
 
   override render() {
-    const { line } = this.props;
+    const { line, me } = this.props;
     return (
-      <p class={`line ${line.ghost ? "line-ghost" : ""}`} data-testid="comment" data-id={line.id}>
+      <p class={`line ${line.ghost ? "line-ghost" : ""} ${mentions(line.text, me) ? "line-mention" : ""}`} data-testid="comment" data-id={line.id}>
         {line.role !== "viewer" && <span class={`badge badge-${line.role}`}>{shared.t(`role_${line.role}`)}</span>}
         <b class="line-name">{line.name}</b>
         {line.ghost && (
@@ -51,7 +58,7 @@ export function ChatOverlay() {
       <LastOrder />
       <div class="overlay-lines">
         {lines.value.map((line) => (
-          <Line key={line.id} line={line} lang={language.value} />
+          <Line key={line.id} line={line} lang={language.value} me={session.viewer.value?.name ?? ""} />
         ))}
       </div>
       <button
@@ -157,7 +164,7 @@ export function ChatLog() {
         {shown.length === 0 ? (
           <p class="empty">{w("chat_empty")}</p>
         ) : (
-          shown.map((line) => <Line key={line.id} line={line} lang={language.value} />)
+          shown.map((line) => <Line key={line.id} line={line} lang={language.value} me={session.viewer.value?.name ?? ""} />)
         )}
       </div>
       {isPaused && fresh > 0 && (

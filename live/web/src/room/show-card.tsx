@@ -68,14 +68,15 @@ const COUNTED: readonly string[] = ["paid", "fulfilled"];
 function AfterTheShow() {
   const session = useSession();
   const mine = [...session.things.orders.value.values()].filter((order) => COUNTED.includes(order.state));
-  const currency = mine[0]?.currency ?? "CNY";
-  const total = mine.reduce((sum, order) => sum + order.total_minor, 0);
+  const totals = new Map<string, number>();
+  for (const order of mine) totals.set(order.currency, (totals.get(order.currency) ?? 0) + order.total_minor);
+  const total = [...totals].map(([currency, minor]) => formatMoney(minor, currency, language.value)).join(" + ");
   const rounds = [...session.store.sales.value.values()].filter((sale) => sale.state === "published");
   return (
     <section class="show-card" aria-label={w("after_show")} data-testid="after-show">
       <p class="show-card-head">{w("after_show")}</p>
       <p class="show-card-sub">
-        {mine.length ? w("after_bought", { n: mine.length, total: formatMoney(total, currency, language.value) }) : w("after_nothing")}
+        {mine.length ? w("after_bought", { n: mine.length, total }) : w("after_nothing")}
       </p>
       <p class="show-card-actions">
         {mine.length > 0 && (
