@@ -4,7 +4,7 @@
 
 The picture is 720x1280 at 30 a second in H264, about 2 Mbit/s, with Opus sound. `flashroom media` runs as an operator runs it; a publisher
 and viewers are real WebRTC peers in processes of their own (video_peers): ICE, DTLS, SRTP, consent checks, receiver reports, sound. The
-media process' own CPU time (user and system, from /proc) with all viewers there, less that with the publisher alone, is their cost. One
+media process' own CPU time (user and system) with all viewers there, less that with the publisher alone, is their cost. One
 core divided by a viewer's share is `viewers_per_core`: computed, and not a crowd that was there unless `--viewers` asks for one.
 
 Everything is on loopback. There the kernel's way to the receiver is on the sender's account, and a network card on nobody's: where every
@@ -43,6 +43,8 @@ from loadtests.bench_tools import cpu_s, free_port, resident_bytes, running_redi
 ROOM, GLASS_ROOM = "rm_bench", "rm_glass"
 RECORDING_S: Final = 2
 SETTLE_S: Final = 1.0
+LEAST_SHARE: Final = 0.001
+"""Of a core. Less than this can't be told from the publisher's own ups and downs: viewers are never said to cost less."""
 START_TIMEOUT_S: Final = 60.0
 
 
@@ -130,6 +132,11 @@ def share_of_a_core(pid: int, seconds: float) -> float:
     return (cpu_s(pid) - used_s) / (time.monotonic() - began_s)
 
 
+def cost_per_viewer(share: float, alone_share: float, viewers: int) -> float:
+    """Share of a core for each viewer, out of the process' share with them and with the publisher alone."""
+    return max(share - alone_share, LEAST_SHARE) / viewers
+
+
 def forwarding(media: Media, viewers: int, seconds: float, listeners: int) -> dict[str, Any]:
     """What viewers cost the media process; `listeners` of them count what comes."""
     with contextlib.ExitStack() as stack:
@@ -141,7 +148,7 @@ def forwarding(media: Media, viewers: int, seconds: float, listeners: int) -> di
         stack.callback(crowd.kill)
         share, used_bytes = share_of_a_core(media.pid, seconds), resident_bytes(media.pid)
         counted = crowd.end(counted=True)
-    per_viewer = max(share - alone_share, 1e-6) / viewers
+    per_viewer = cost_per_viewer(share, alone_share, viewers)
     expected = counted["received"] + counted["missing"]
     packets_per_s = expected / listeners / counted["seconds"]
     return {

@@ -22,6 +22,11 @@ def test_every_viewer_is_there_and_what_they_cost_is_compared_in_one_run() -> No
     assert result["kib_per_viewer"] < 10_000
 
 
+def test_viewers_whose_cost_is_lost_in_the_noise_still_cost_something() -> None:
+    assert bench_video.cost_per_viewer(0.03 + 0.25, 0.03, 10) == pytest.approx(0.025)
+    assert round(bench_video.cost_per_viewer(0.02, 0.03, 40), 6) > 0
+
+
 @pytest.mark.browser
 def test_the_delay_is_read_from_the_burnt_in_clock() -> None:
     with tempfile.TemporaryDirectory() as folder, running_redis() as redis_url:
