@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from loadtests.ports import free_port
+
 CORES = sorted(os.sched_getaffinity(0))
 """Read before anyone here pins itself: a child inherits its parent's core."""
 
@@ -52,13 +54,6 @@ def resident_bytes(*pids: int) -> int:
     return sum(
         int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() for pid in pids
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for_port(port: int, timeout_s: float = 20.0, process: subprocess.Popen[bytes] | None = None) -> None:

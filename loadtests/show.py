@@ -21,20 +21,10 @@ from typing import IO, Self
 
 import httpx
 
+from loadtests.ports import free_ports
+
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now; all are held open together so that no two are equal."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 class Show:

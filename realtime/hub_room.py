@@ -50,6 +50,16 @@ class Services:
     """Bounds the rooms read from Redis at the same time after it was away."""
 
 
+def pause_after(pass_s: float, settings: HubSettings) -> float:
+    """Seconds from the end of one pass to the next.
+
+    A tick is from pass to pass, so that a big room waits no longer than a small one; it grows where writing would take more than its
+    share of the core.
+    """
+    share = settings.busy_share
+    return min(settings.tick_max_s, max(settings.tick_min_s - pass_s, pass_s * (1 - share) / share))
+
+
 class HubRoom:
     """Members stand in an array; joining appends, leaving swaps with the last. `run` is the room's one task."""
 
@@ -421,10 +431,7 @@ class HubRoom:
                 pass_s = time.perf_counter() - began_s
                 metrics.tick_seconds.observe(pass_s)
                 self._thin(pass_s)
-                # The next tick waits so long that writing stays below its share of the core.
-                share = settings.busy_share
-                pause_s = min(settings.tick_max_s, max(settings.tick_min_s, pass_s * (1 - share) / share))
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(pause_after(pass_s, settings))
             if not self._stale and not self.state.has_due(now_ms()):
                 await self._wait_for_news()
             self._wake.clear()

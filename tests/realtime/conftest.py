@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from realtime import broker as broker_module
+from realtime import cluster_pubsub, pubsub
 from realtime.broker import Broker
 
 
@@ -22,6 +23,17 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 def quick_peak(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peak counts at once (at the second look)."""
     monkeypatch.setattr(broker_module, "PEAK_HOLDS_MS", 0)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that is gone is missed, and one that is back is found, in a fraction of a second."""
+    monkeypatch.setattr(pubsub, "PROBE_INTERVAL_S", 0.1)
+    monkeypatch.setattr(pubsub, "PROBE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(pubsub, "CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(pubsub, "RECONNECT_MAX_S", 0.2)
+    monkeypatch.setattr(cluster_pubsub, "TOPOLOGY_POLL_S", 0.5)
+    monkeypatch.setattr(broker_module, "SOCKET_TIMEOUT_S", 0.5)
 
 
 @pytest.fixture

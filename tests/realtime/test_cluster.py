@@ -11,30 +11,20 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from realtime import broker as broker_module
-from realtime import cluster_pubsub, pubsub
+from realtime import cluster_pubsub
 from realtime.broker import Broker, BrokerUnavailable, ChatRules, channel_of
 from realtime.cluster import ClusterClient
 from realtime.cluster_pubsub import ClusterSubscription
-from realtime.hub import HubSettings
 from realtime.protocol import CommandError
 from realtime.redis_urls import ClusterUrl, SentinelUrl
-from tests.realtime.hubs import RunningHub, Watched, running_hub, watching
+from tests.realtime.hubs import QUICK_TOTALS, RunningHub, Watched, running_hub, watching
 from tests.redis_cluster import CannotFetch, Cluster, newer_redis, running_cluster
 from tests.services import Program, RedisServer, wait_until
 
-SETTINGS = HubSettings(presence_interval_s=0.05, likes_interval_s=0.02)
 FAILOVER_S = 20.0
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pubsub, "PROBE_INTERVAL_S", 0.1)
-    monkeypatch.setattr(pubsub, "PROBE_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(pubsub, "CONNECT_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(pubsub, "RECONNECT_MAX_S", 0.2)
-    monkeypatch.setattr(cluster_pubsub, "TOPOLOGY_POLL_S", 0.5)
-    monkeypatch.setattr(broker_module, "SOCKET_TIMEOUT_S", 0.5)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 KINDS = ("plain", "sharded")
@@ -109,7 +99,7 @@ async def test_the_server_decides_which_pubsub_is_used(
 async def test_rooms_of_every_node_have_one_order_values_and_personal_messages_on_two_hubs(
     cluster: Cluster,
 ) -> None:
-    async with running_hub(cluster.url, SETTINGS) as one, running_hub(cluster.url, SETTINGS) as other:
+    async with running_hub(cluster.url, QUICK_TOTALS) as one, running_hub(cluster.url, QUICK_TOTALS) as other:
         for number in range(3):
             room = cluster.room_on(number)
             async with watching(one.url, room, "gu_a") as a, watching(other.url, room, "gu_b") as b:
@@ -141,8 +131,8 @@ async def test_rooms_of_every_node_have_one_order_values_and_personal_messages_o
 
 async def test_a_viewer_resumes_on_the_other_hub_without_gap_or_repeat(cluster: Cluster) -> None:
     room = cluster.room_on(2)
-    async with running_hub(cluster.url, SETTINGS) as stays, contextlib.AsyncExitStack() as stack:
-        goes = await stack.enter_async_context(running_hub(cluster.url, SETTINGS))
+    async with running_hub(cluster.url, QUICK_TOTALS) as stays, contextlib.AsyncExitStack() as stack:
+        goes = await stack.enter_async_context(running_hub(cluster.url, QUICK_TOTALS))
         where = [goes.url]
         async with watching(lambda: where[0], room) as viewer, watching(stays.url, room) as beside:
             for n in range(20):
@@ -162,7 +152,7 @@ async def test_messages_stay_on_the_node_of_their_room(
     sharded = "sharded" in request.node.callspec.id
     listing = "PUBSUB SHARDCHANNELS" if sharded else "PUBSUB CHANNELS"
     rooms = [cluster.room_on(number) for number in range(3)]
-    async with running_hub(cluster.url, SETTINGS) as hub, contextlib.AsyncExitStack() as stack:
+    async with running_hub(cluster.url, QUICK_TOTALS) as hub, contextlib.AsyncExitStack() as stack:
         viewers = [await stack.enter_async_context(watching(hub.url, room)) for room in rooms]
         for number, node in enumerate(cluster.nodes):
             followed = {name.decode() for name in cluster.ask(node, listing) if b"room:" in name}
@@ -232,7 +222,7 @@ async def test_a_script_over_two_rooms_is_refused(cluster: Cluster) -> None:
 
 async def test_a_ban_on_one_hub_closes_the_viewer_on_the_other(cluster: Cluster) -> None:
     room = cluster.room_on(0)
-    async with running_hub(cluster.url, SETTINGS) as one, running_hub(cluster.url, SETTINGS) as other:
+    async with running_hub(cluster.url, QUICK_TOTALS) as one, running_hub(cluster.url, QUICK_TOTALS) as other:
         async with watching(one.url, room, "gu_bad") as bad, watching(other.url, room) as good:
             await other.broker.ban(room, "gu_bad")
             await wait_until(lambda: bad.client.close_codes == [4003])
@@ -242,8 +232,8 @@ async def test_a_ban_on_one_hub_closes_the_viewer_on_the_other(cluster: Cluster)
 async def test_a_killed_node_pauses_its_rooms_alone_and_comes_back_empty(own_cluster: Cluster) -> None:
     rooms = [own_cluster.room_on(number) for number in range(3)]
     async with (
-        running_hub(own_cluster.url, SETTINGS) as one,
-        running_hub(own_cluster.url, SETTINGS) as other,
+        running_hub(own_cluster.url, QUICK_TOTALS) as one,
+        running_hub(own_cluster.url, QUICK_TOTALS) as other,
         contextlib.AsyncExitStack() as stack,
     ):
         viewers = [
@@ -269,7 +259,7 @@ async def test_a_killed_node_pauses_its_rooms_alone_and_comes_back_empty(own_clu
             await viewer.client.command("comment", text="meanwhile")
         await wait_until(lambda: all(viewer.texts == ["before", "meanwhile", "meanwhile"] for viewer in well))
         # New viewers of a living node's room get in, on a hub that has just begun, too.
-        async with running_hub(own_cluster.url, SETTINGS) as late, watching(late.url, rooms[1]) as fresh:
+        async with running_hub(own_cluster.url, QUICK_TOTALS) as late, watching(late.url, rooms[1]) as fresh:
             assert fresh.client.offset == 3
             assert chat_of(fresh) == "full"
 
@@ -285,7 +275,7 @@ async def test_a_killed_node_pauses_its_rooms_alone_and_comes_back_empty(own_clu
 async def test_a_frozen_node_pauses_its_rooms_alone(own_cluster: Cluster) -> None:
     rooms = [own_cluster.room_on(number) for number in (1, 2)]
     async with (
-        running_hub(own_cluster.url, SETTINGS) as hub,
+        running_hub(own_cluster.url, QUICK_TOTALS) as hub,
         watching(hub.url, rooms[0]) as hurt,
         watching(hub.url, rooms[1]) as well,
     ):
@@ -305,8 +295,8 @@ async def test_a_replica_takes_over_and_the_room_goes_on_in_order(replicated: Cl
     rooms = [replicated.room_on(number) for number in range(3)]
     primary, replica = replicated.nodes[0], replicated.nodes[3]
     async with (
-        running_hub(replicated.url, SETTINGS) as one,
-        running_hub(replicated.url, SETTINGS) as other,
+        running_hub(replicated.url, QUICK_TOTALS) as one,
+        running_hub(replicated.url, QUICK_TOTALS) as other,
         contextlib.AsyncExitStack() as stack,
     ):
         viewers = [
@@ -344,8 +334,8 @@ async def test_a_slot_moves_and_its_room_moves_with_it(
     monkeypatch.setattr(cluster_pubsub, "TOPOLOGY_POLL_S", 3600.0)  # It must be heard of in other ways.
     moves, stays = own_cluster.room_on(0), own_cluster.room_on(0)
     async with (
-        running_hub(own_cluster.url, SETTINGS) as one,
-        running_hub(own_cluster.url, SETTINGS) as other,
+        running_hub(own_cluster.url, QUICK_TOTALS) as one,
+        running_hub(own_cluster.url, QUICK_TOTALS) as other,
         watching(one.url, moves, "gu_a") as a,
         watching(other.url, moves) as b,
         watching(one.url, stays) as beside,
@@ -379,7 +369,7 @@ async def test_a_slot_on_its_way_refuses_what_it_cannot_do_whole_and_says_nothin
     own_cluster: Cluster,
 ) -> None:
     room = own_cluster.room_on(0)
-    async with running_hub(own_cluster.url, SETTINGS) as hub, watching(hub.url, room) as viewer:
+    async with running_hub(own_cluster.url, QUICK_TOTALS) as hub, watching(hub.url, room) as viewer:
         await hub.broker.publish(room, events=[comment("before")])
         finish = own_cluster.begin_to_move_slot(channel_of(room), 1)
         # Some of its keys are still here, the one that the call would make is for the new node.

@@ -14,25 +14,15 @@ import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from realtime import broker as broker_module
-from realtime import pubsub
 from realtime.broker import Broker, BrokerUnavailable
-from realtime.hub import HubSettings
-from tests.realtime.hubs import RunningHub, Watched, running_hub, watching
+from tests.realtime.hubs import QUICK_TOTALS, RunningHub, Watched, running_hub, watching
 from tests.services import RedisServer, free_port, running_redis, wait_until
 from tests.tcp_proxy import Proxy, running_proxy
 
-SETTINGS = HubSettings(presence_interval_s=0.05, likes_interval_s=0.02)
 FAILOVER_S = 20.0
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pubsub, "PROBE_INTERVAL_S", 0.1)
-    monkeypatch.setattr(pubsub, "PROBE_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(pubsub, "CONNECT_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(pubsub, "RECONNECT_MAX_S", 0.2)
-    monkeypatch.setattr(broker_module, "SOCKET_TIMEOUT_S", 0.5)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @dataclass
@@ -120,8 +110,8 @@ async def say(broker: Broker, room_id: str, text: str) -> None:
 @asynccontextmanager
 async def two_hubs(url: str, room_id: str) -> AsyncIterator[tuple[RunningHub, RunningHub, Watched, Watched]]:
     async with (
-        running_hub(url, SETTINGS) as one,
-        running_hub(url, SETTINGS) as other,
+        running_hub(url, QUICK_TOTALS) as one,
+        running_hub(url, QUICK_TOTALS) as other,
         watching(one.url, room_id, "gu_a") as a,
         watching(other.url, room_id, "gu_b") as b,
     ):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import uuid
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realtime.hub_room import pause_after
 from realtime.overload import CALM_S, ENTER, NOTHING, ONE_IN_MAX, Overload, Thinning
 from realtime.protocol import pack
 from realtime.room import SKIPPED, Room
@@ -33,6 +35,15 @@ def test_hearts_go_first_then_presence_then_chat() -> None:
     assert stages[1].mode == {"hearts": "reduced", "presence": "full", "chat": "full", "chat_one_in": 1}
     assert stages[2].every_ms.keys() == {"likes", "watching"}
     assert stages[3].mode["chat"] == "reduced"
+
+
+def test_a_tick_is_from_pass_to_pass_until_writing_takes_its_share_of_the_core() -> None:
+    settings = HubSettings(tick_min_s=0.06, tick_max_s=0.25, busy_share=0.6)
+    for pass_s in (0.001, 0.02, 0.036):
+        assert pass_s + pause_after(pass_s, settings) == pytest.approx(0.06)
+    for pass_s in (0.05, 0.1, 0.3):
+        assert pass_s / (pass_s + pause_after(pass_s, settings)) == pytest.approx(0.6)
+    assert pause_after(10.0, settings) == 0.25
 
 
 def test_it_comes_back_stage_by_stage_once_it_has_been_calm() -> None:

@@ -15,22 +15,12 @@ from realtime import broker as broker_module
 from realtime import hub as hub_module
 from realtime import pubsub
 from realtime.broker import Broker, BrokerUnavailable
-from realtime.hub import HubSettings
 from realtime.protocol import CommandError
-from tests.realtime.hubs import RunningHub, running_hub, watching
+from tests.realtime.hubs import QUICK_TOTALS, RunningHub, running_hub, watching
 from tests.services import free_port, running_redis, wait_until
 from tests.tcp_proxy import running_proxy
 
-SETTINGS = HubSettings(presence_interval_s=0.05, likes_interval_s=0.02)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pubsub, "PROBE_INTERVAL_S", 0.1)
-    monkeypatch.setattr(pubsub, "PROBE_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(pubsub, "CONNECT_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(pubsub, "RECONNECT_MAX_S", 0.2)
-    monkeypatch.setattr(broker_module, "SOCKET_TIMEOUT_S", 0.5)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def comment(text: str) -> tuple[str, dict[str, Any]]:
@@ -45,8 +35,8 @@ def is_connected(hub: RunningHub) -> bool:
 async def test_redis_comes_back_empty_and_everything_resumes_by_itself(tmp_path: Path, room_id: str) -> None:
     with running_redis(tmp_path) as server:
         async with (
-            running_hub(server.url, SETTINGS) as one,
-            running_hub(server.url, SETTINGS) as other,
+            running_hub(server.url, QUICK_TOTALS) as one,
+            running_hub(server.url, QUICK_TOTALS) as other,
             watching(one.url, room_id) as a,
             watching(other.url, room_id) as b,
         ):
@@ -82,7 +72,7 @@ async def test_redis_comes_back_empty_and_everything_resumes_by_itself(tmp_path:
 
 async def test_a_durable_redis_restarts_and_nobody_jumps(tmp_path: Path, room_id: str) -> None:
     with running_redis(tmp_path, durable=True) as server:
-        async with running_hub(server.url, SETTINGS) as hub, watching(hub.url, room_id, "gu_a") as viewer:
+        async with running_hub(server.url, QUICK_TOTALS) as hub, watching(hub.url, room_id, "gu_a") as viewer:
             writer = await Broker.connect(server.url)
             await writer.publish(room_id, events=[comment("a")])
             await writer.publish_personal(room_id, "gu_a", "order", {"n": 1})
@@ -107,7 +97,7 @@ async def test_a_frozen_redis_pauses_the_chat_and_a_thawed_one_resumes_it(
     tmp_path: Path, room_id: str
 ) -> None:
     with running_redis(tmp_path) as server:
-        async with running_hub(server.url, SETTINGS) as hub, watching(hub.url, room_id) as viewer:
+        async with running_hub(server.url, QUICK_TOTALS) as hub, watching(hub.url, room_id) as viewer:
             await viewer.client.command("comment", text="before")
             server.freeze()
             await wait_until(lambda: viewer.client.mode["chat"] == "paused")
@@ -159,7 +149,7 @@ async def test_a_subscription_that_went_deaf_is_noticed_by_its_own_probe(
     tmp_path: Path, room_id: str
 ) -> None:
     with running_redis(tmp_path) as server:
-        async with running_hub(server.url, SETTINGS) as hub, watching(hub.url, room_id) as viewer:
+        async with running_hub(server.url, QUICK_TOTALS) as hub, watching(hub.url, room_id) as viewer:
             # The socket stays open and healthy, yet nothing comes any more: as after a failover.
             assert hub.hub._subscription._transport is not None
             hub.hub._subscription._transport.write(b"*1\r\n$11\r\nUNSUBSCRIBE\r\n")
@@ -172,8 +162,8 @@ async def test_a_subscription_that_went_deaf_is_noticed_by_its_own_probe(
 async def test_events_that_redis_lost_begin_a_new_epoch_on_every_hub(tmp_path: Path, room_id: str) -> None:
     with running_redis(tmp_path) as server:
         async with (
-            running_hub(server.url, SETTINGS) as one,
-            running_hub(server.url, SETTINGS) as other,
+            running_hub(server.url, QUICK_TOTALS) as one,
+            running_hub(server.url, QUICK_TOTALS) as other,
             watching(one.url, room_id) as a,
             watching(other.url, room_id) as b,
         ):
@@ -195,7 +185,7 @@ async def test_events_that_redis_lost_begin_a_new_epoch_on_every_hub(tmp_path: P
 
 async def test_a_message_lost_on_the_way_is_read_from_the_stream(tmp_path: Path, room_id: str) -> None:
     with running_redis(tmp_path) as server:
-        async with running_hub(server.url, SETTINGS) as hub, watching(hub.url, room_id) as viewer:
+        async with running_hub(server.url, QUICK_TOTALS) as hub, watching(hub.url, room_id) as viewer:
             await hub.broker.publish(room_id, events=[comment("a")])
             await wait_until(lambda: viewer.texts == ["a"])
             room = hub.hub._rooms[room_id]
@@ -219,7 +209,7 @@ async def publish_until_taken(broker: Broker, room_id: str, text: str) -> None:
 async def test_viewers_of_many_rooms_all_come_through_a_restart(tmp_path: Path) -> None:
     rooms = [f"rm_{n}" for n in range(80)]
     with running_redis(tmp_path) as server:
-        async with running_hub(server.url, SETTINGS) as hub:
+        async with running_hub(server.url, QUICK_TOTALS) as hub:
             visits = [watching(hub.url, room_id) for room_id in rooms]
             viewers = [await visit.__aenter__() for visit in visits]
             server.kill()
@@ -239,7 +229,7 @@ async def test_rooms_are_read_again_a_few_at_a_time(
     monkeypatch.setattr(hub_module, "TOTALS_AT_ONCE", bound)
     rooms = [f"rm_{n}" for n in range(100)]
     with running_redis(tmp_path) as server:
-        async with running_hub(server.url, SETTINGS) as hub, contextlib.AsyncExitStack() as stack:
+        async with running_hub(server.url, QUICK_TOTALS) as hub, contextlib.AsyncExitStack() as stack:
             viewers = [await stack.enter_async_context(watching(hub.url, room_id)) for room_id in rooms]
             under_way = most = 0
             load = hub.broker.load
@@ -263,7 +253,7 @@ async def test_rooms_are_read_again_a_few_at_a_time(
 
 async def test_a_room_that_is_read_again_asks_for_what_it_missed_only(tmp_path: Path, room_id: str) -> None:
     with running_redis(tmp_path, durable=True) as server:
-        async with running_hub(server.url, SETTINGS) as hub, watching(hub.url, room_id) as viewer:
+        async with running_hub(server.url, QUICK_TOTALS) as hub, watching(hub.url, room_id) as viewer:
             for n in range(500):
                 await hub.broker.publish(room_id, events=[comment(str(n))])
             await wait_until(lambda: len(viewer.texts) == 500)
