@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Final
 
 from commerce import orders
+from commerce.csv_lines import csv_lines, iso_time
 from commerce.database import Database
 from commerce.money import MINOR_DIGITS
 from commerce.orders import Order
@@ -31,20 +29,19 @@ COLUMNS: Final = (
     ),
     *("country", "carrier", "tracking_number", "ghost", "order_id", "sale_id"),
 )
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def export_csv(
     database: Database, room_id: str, state: str | None = None, query: str | None = None
 ) -> AsyncIterator[str]:
     """The header, then pages of rows, newest order first. Each page is its own look at the database."""
-    yield _lines([COLUMNS])
+    yield csv_lines([COLUMNS])
     cursor: str | None = None
     while True:
         async with database.read() as c:
             page, cursor = await orders.list_for_room(c, room_id, state, query, MAX_PAGE, cursor)
         if page:
-            yield _lines([_row(order) for order in page])
+            yield csv_lines([_row(order) for order in page])
         if cursor is None:
             return
 
@@ -52,7 +49,7 @@ async def export_csv(
 def _row(order: Order) -> tuple[str, ...]:
     address = order.address
     return (
-        *(order.order_number, order.state, _time(order.placed_at_ms), _time(order.paid_at_ms)),
+        *(order.order_number, order.state, iso_time(order.placed_at_ms), iso_time(order.paid_at_ms)),
         *(order.product_id, order.variant_id, str(order.quantity)),
         *(
             _decimal(amount, order.currency)
@@ -70,23 +67,6 @@ def _row(order: Order) -> tuple[str, ...]:
             order.order_id,
             order.sale_id,
         ),
-    )
-
-
-def _lines(rows: list[tuple[str, ...]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows([[_harmless(cell) for cell in row] for row in rows])
-    return buffer.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    """A cell that spreadsheets do not take for a formula: buyers choose their names."""
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
-
-
-def _time(at_ms: int | None) -> str:
-    return (
-        "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Final
 
 from sqlalchemy import select
@@ -127,14 +128,12 @@ async def _note(
 
 def _run(settings: Settings, work: Callable[[Database], Awaitable[None]]) -> int:
     async def run() -> int:
-        database = create_database(settings.database_url)
-        try:
-            await work(database)
-        except CommerceError as error:
-            print(f"flashroom: {error} ({error.code})", file=sys.stderr)
-            return 1
-        finally:
-            await database.aclose()
+        async with aclosing(create_database(settings.database_url)) as database:
+            try:
+                await work(database)
+            except CommerceError as error:
+                print(f"flashroom: {error} ({error.code})", file=sys.stderr)
+                return 1
         return 0
 
     return asyncio.run(run())

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,14 +56,11 @@ async def examine(settings: Settings) -> list[Finding]:
         *_ports(settings),
         await _tried("redis", lambda: _redis(settings)),
     ]
-    database = create_database(settings.database_url)
-    try:
+    async with aclosing(create_database(settings.database_url)) as database:
         tables = await _tried("tables", lambda: _tables(database))
         findings.append(tables)
         if tables.ok:
             findings += await _invariants(database)
-    finally:
-        await database.aclose()
     return findings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final
 
@@ -35,11 +36,8 @@ def check_ledger(settings: Settings) -> int:
 
 
 async def _with_database(settings: Settings, work: Callable[[Database], Awaitable[int]]) -> int:
-    database = create_database(settings.database_url)
-    try:
+    async with aclosing(create_database(settings.database_url)) as database:
         return await work(database)
-    finally:
-        await database.aclose()
 
 
 async def _check_ledger(database: Database) -> int:

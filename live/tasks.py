@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
@@ -44,11 +45,8 @@ def seed(settings: Settings) -> int:
     from live.seed import seed as put_in
 
     async def main() -> bool:
-        database = create_database(settings.database_url)
-        try:
+        async with aclosing(create_database(settings.database_url)) as database:
             return await put_in(database, settings.data_dir, wall_clock_ms())
-        finally:
-            await database.aclose()
 
     is_new = asyncio.run(main())
     log.info("the sample show is in place%s", "" if is_new else " (it was before)")

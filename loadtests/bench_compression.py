@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import random
-import resource
 import threading
 import time
 from typing import Any, Final
@@ -22,7 +21,7 @@ import msgpack
 from live import ghost_words
 from loadtests.bench_crowd import Crowd
 from loadtests.bench_hub import SAMPLED, Server, crowd_for, running_server
-from loadtests.bench_tools import CORES, cpu_s, quantiles_ms, table
+from loadtests.bench_tools import allow_many_files, cpu_s, keep_to_the_last_core, quantiles_ms, table
 from realtime.broker import Broker
 
 RATES: Final = (20, 100, 500)
@@ -114,10 +113,8 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each run")
     options = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if len(CORES) > 1:
-        os.sched_setaffinity(0, {CORES[-1]})
+    allow_many_files()
+    keep_to_the_last_core()
     rows = measure(options.viewers, options.seconds)
     print(table(rows), flush=True)
     half = len(rows) // 2

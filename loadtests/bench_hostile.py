@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from typing import Any, Final
 import msgpack
 
 from loadtests.bench_hub import Server, crowd_for, publisher, running_server
-from loadtests.bench_tools import CORES, quantiles_ms, resident_bytes, table
+from loadtests.bench_tools import allow_many_files, keep_to_the_last_core, quantiles_ms, resident_bytes, table
 from loadtests.hostile_clients import KINDS
 
 SAMPLED: Final = 20
@@ -177,11 +176,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each run")
     parser.add_argument("--only", choices=sorted(KINDS), action="append")
     options = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_files()
     os.environ["BENCH_PER_ADDRESS"] = str(PER_ADDRESS)
-    if len(CORES) > 1:
-        os.sched_setaffinity(0, {CORES[-1]})
+    keep_to_the_last_core()
     rows = measure(options.viewers, options.seconds, options.only or list(PLANS))
     print(table(rows), flush=True)
     wrong = wrong_with(rows)

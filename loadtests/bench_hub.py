@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,9 +27,10 @@ from loadtests import nchan
 from loadtests.bench_crowd import Crowd, client_frame, handshake
 from loadtests.bench_servers import KEY, SERVERS
 from loadtests.bench_tools import (
-    CORES,
+    allow_many_files,
     cpu_s,
     free_port,
+    keep_to_the_last_core,
     quantiles_ms,
     resident_bytes,
     running,
@@ -372,14 +372,12 @@ def main() -> None:
     parser.add_argument("--only", choices=["broadcast", "joins", "holds"], help="one part")
     parser.add_argument("--seconds", type=float, default=6.0, help="of publishing in each run")
     options = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if options.full and hard < FILES_NEEDED:
+    files = allow_many_files()
+    if options.full and files < FILES_NEEDED:
         sys.exit(
-            f"10,000 connections need {FILES_NEEDED} open files, the limit is {hard}: raise it (ulimit -Hn)"
+            f"10,000 connections need {FILES_NEEDED} open files, the limit is {files}: raise it (ulimit -Hn)"
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if len(CORES) > 1:
-        os.sched_setaffinity(0, {CORES[-1]})
+    keep_to_the_last_core()
     print(nchan.fetch() if options.only in (None, "broadcast") else "", flush=True)
 
     runs: list[Run] = []

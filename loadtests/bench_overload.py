@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import Any
 import msgpack
 
 from loadtests.bench_hub import SAMPLED, Server, crowd_for, publisher, running_server
-from loadtests.bench_tools import CORES, cpu_s, quantiles_ms, table
+from loadtests.bench_tools import allow_many_files, cpu_s, keep_to_the_last_core, quantiles_ms, table
 from realtime.broker import Broker
 
 RATES = (100, 500, 1000, 2000, 3000, 4000, 6000, 8000)
@@ -131,10 +130,8 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=6.0, help="of publishing at each rate")
     options = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if len(CORES) > 1:
-        os.sched_setaffinity(0, {CORES[-1]})
+    allow_many_files()
+    keep_to_the_last_core()
     with running_server("hub") as server, personal_messages(server.publish[1]):
         rows = steps(server, options.viewers, options.seconds)
     print(table(rows), flush=True)

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import tempfile
 import time
 import uuid
@@ -39,7 +38,14 @@ from commerce.schema import stock as stock_table
 from loadtests.bench_crowd import client_frame
 from loadtests.bench_hub import crowd_for, holds, running_server
 from loadtests.bench_paid import hold_to_paid
-from loadtests.bench_tools import CORES, cpu_s, quantiles_ms, running_redis, table
+from loadtests.bench_tools import (
+    allow_many_files,
+    cpu_s,
+    keep_to_the_last_core,
+    quantiles_ms,
+    running_redis,
+    table,
+)
 from tests.commerce.databases import copy_sqlite, postgres_server, sqlite_template
 from tests.commerce.hot_sale import HotSale
 from tests.commerce.world import TOKEN_KEY, World, address_of, new_id
@@ -274,8 +280,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small counts, to see that it works")
     parser.add_argument("--only", choices=PARTS, help="one part")
     options = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_files()
     parts = [options.only] if options.only else list(PARTS)
     rows: list[Row] = []
 
@@ -291,8 +296,7 @@ def main() -> None:
     if "paid" in parts:
         show(hold_to_paid(buyers=10 if options.quick else 200))
     if "taps" in parts:
-        if len(CORES) > 1:
-            os.sched_setaffinity(0, {CORES[-1]})
+        keep_to_the_last_core()
         show(taps(*((300, 1, 1.0) if options.quick else (5_000, 3, 6.0))))
     columns = ("part", "way", "count", "per_s", "p50_ms", "p99_ms", "cpu_us_each")
     print(table([{column: one[column] for column in columns} for one in rows]), flush=True)

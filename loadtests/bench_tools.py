@@ -69,6 +69,19 @@ def wait_for_port(port: int, timeout_s: float = 20.0, process: subprocess.Popen[
         time.sleep(0.05)
 
 
+def allow_many_files() -> int:
+    """Raise this process' limit of open files to what it may be raised to, and give that. Children inherit it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def keep_to_the_last_core() -> None:
+    """So that a crowd doesn't take the server's core. Where there is one core, nothing changes."""
+    if len(CORES) > 1:
+        os.sched_setaffinity(0, {CORES[-1]})
+
+
 @contextlib.contextmanager
 def running(command: list[str], port: int, *, cpu: int | None = None) -> Iterator[int]:
     """A process that listens on a port, on a core of its own where there are two; gives its pid."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from live import identity, origins
 from live.api import models
@@ -39,16 +40,16 @@ async def _new_account(call: Call) -> models.SignedIn:
             password_hash=password_hash,
             now_ms=call.now_ms,
         )
-    return await _open_session(call, user_id)
+        return models.SignedIn(user=await open_session(c, call, user_id))
 
 
-async def _open_session(call: Call, user_id: str) -> models.SignedIn:
-    async with call.wiring.database.begin() as c:
-        token = await identity.open_session(c, user_id, call.now_ms)
-        user = await identity.get_user(c, user_id)
+async def open_session(c: AsyncConnection, call: Call, user_id: str) -> models.UserShown:
+    """Sign the caller in, in a transaction of theirs: the cookie goes out with the answer, which is not sent when the block fails."""
+    token = await identity.open_session(c, user_id, call.now_ms)
+    user = await identity.get_user(c, user_id)
     assert user is not None
     call.cookies.append((SESSION_COOKIE, token))
-    return models.SignedIn(user=user_shown(user))
+    return user_shown(user)
 
 
 async def _sign_in(call: Call) -> models.SignedIn:
@@ -67,7 +68,8 @@ async def _sign_in(call: Call) -> models.SignedIn:
         raise HttpProblem(
             401, "wrong_credentials", "These six digits were used already. Wait for the next ones."
         )
-    return await _open_session(call, user_id)
+    async with database.begin() as c:
+        return models.SignedIn(user=await open_session(c, call, user_id))
 
 
 async def _is_fresh(call: Call, user_id: str, code: str) -> bool:

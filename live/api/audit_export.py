@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
+from commerce.csv_lines import csv_lines, iso_time
 from live import audit
 from live.api.endpoint import READ, Call, Endpoint
-from live.csv_lines import csv_lines, iso_time
 from live.wiring import new_id
 
 COLUMNS: Final = ("time", "who", "actor_id", "action", "target", "before", "after", "audit_id")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -10,8 +9,8 @@ from pydantic import StringConstraints
 
 from live import audit, identity, people, rooms
 from live.api import desk
-from live.api.accounts import user_shown
-from live.api.endpoint import PRODUCE, SESSION_COOKIE, Call, Endpoint
+from live.api.accounts import open_session
+from live.api.endpoint import PRODUCE, Call, Endpoint
 from live.api.models import Email, Localised, Model, Name, UserShown
 from live.limits import SIGN_IN
 from live.wiring import new_id
@@ -153,7 +152,7 @@ async def _accept(call: Call) -> Welcome:
     database, user_id = call.wiring.database, new_id("us")
     async with database.read() as c:
         found = await people.find_invite(c, body.token, call.now_ms)
-    password_hash = await asyncio.to_thread(identity.hash_password, body.password)
+    password_hash = await identity.hash_password_apart(body.password)
     async with database.begin() as c:
         await identity.add_user(
             c,
@@ -174,11 +173,8 @@ async def _accept(call: Call) -> Welcome:
             call_id=f"invite:{found.invite_id}",
             after={"role": found.role},
         )
-        token = await identity.open_session(c, user_id, call.now_ms)
-        user = await identity.get_user(c, user_id)
-    assert user is not None
-    call.cookies.append((SESSION_COOKIE, token))
-    return Welcome(user=user_shown(user), room_id=found.room_id)
+        user = await open_session(c, call, user_id)
+    return Welcome(user=user, room_id=found.room_id)
 
 
 async def _record(

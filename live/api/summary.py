@@ -8,11 +8,11 @@ from typing import Final
 from starlette.responses import Response
 
 from commerce import catalogue, orders
+from commerce.csv_lines import csv_lines, iso_time
 from live import audit, samples
 from live.api.charts import BuyersShown, SaleFunnel, sale_funnels
 from live.api.endpoint import READ, Call, Endpoint
 from live.api.models import Localised, Model
-from live.csv_lines import csv_lines, iso_time
 
 COLUMNS: Final = (
     *("product_id", "product", "currency", "rounds", "units", "sold", "watching", "tapped", "held"),
