@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from commerce import idempotency, orders, sale_rows
 from commerce.clock import wall_clock_ms
-from live import identity, problems, rooms
+from live import audit, identity, problems, rooms
 from live.answers import Answers
 from live.identity import Caller
 from live.limits import ANONYMOUS, SAFE, UNSAFE, Limit, Limits
@@ -113,6 +114,30 @@ class Call:
         buyer_id = self.caller.buyer_id
         assert buyer_id is not None
         return buyer_id
+
+
+async def record(
+    c: AsyncConnection,
+    call: Call,
+    action: str,
+    target: str,
+    *,
+    before: Any = None,
+    after: Any = None,
+    room_id: str | None = None,
+) -> None:
+    """The call's line in the room's action log, in the transaction of what it did; once, however often the call is repeated."""
+    await audit.record(
+        c,
+        call.caller,
+        room_id or call.in_room.room_id,
+        action,
+        target,
+        at_ms=call.now_ms,
+        call_id=call.action_id,
+        before=before,
+        after=after,
+    )
 
 
 Handler = Callable[[Call], Awaitable[BaseModel | Response | None]]

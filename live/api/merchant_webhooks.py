@@ -9,8 +9,7 @@ from pydantic import Field, StringConstraints
 from commerce.merchant_webhooks import deliveries, endpoints, messages
 from commerce.merchant_webhooks.deliveries import Delivery
 from commerce.merchant_webhooks.endpoints import WebhookEndpoint
-from live import audit
-from live.api.endpoint import CURSOR, LIMIT, Call, Endpoint, Query
+from live.api.endpoint import CURSOR, LIMIT, Call, Endpoint, Query, record
 from live.api.models import Empty, Model
 
 OWN: Final = frozenset({"owner"})
@@ -92,13 +91,6 @@ def _delivery(found: Delivery) -> DeliveryShown:
     return DeliveryShown(**{name: getattr(found, name) for name in DeliveryShown.model_fields})
 
 
-async def _audit(c: Any, call: Call, action: str, endpoint_id: str, after: Any = None) -> None:
-    room_id = call.in_room.room_id
-    await audit.record(
-        c, call.caller, room_id, action, endpoint_id, at_ms=call.now_ms, call_id=call.action_id, after=after
-    )
-
-
 async def _create(call: Call) -> WebhookWithSecret:
     body: NewWebhook = call.body
     endpoints.check(body.url, body.event_types, https_only=call.wiring.settings.is_production)
@@ -107,8 +99,8 @@ async def _create(call: Call) -> WebhookWithSecret:
         found = await endpoints.create(
             c, endpoint_id, call.in_room.room_id, body.url, body.event_types, call.now_ms
         )
-        await _audit(
-            c, call, "webhook_create", endpoint_id, {"url": body.url, "event_types": body.event_types}
+        await record(
+            c, call, "webhook_create", endpoint_id, after={"url": body.url, "event_types": body.event_types}
         )
     return _with_secret(call, found)
 
@@ -125,7 +117,7 @@ async def _remove(call: Call) -> None:
     endpoint_id = call.parameter("endpoint_id")
     async with call.wiring.database.begin() as c:
         await endpoints.remove(c, call.in_room.room_id, endpoint_id)
-        await _audit(c, call, "webhook_remove", endpoint_id)
+        await record(c, call, "webhook_remove", endpoint_id)
 
 
 async def _rotate(call: Call) -> WebhookWithSecret:
@@ -134,7 +126,7 @@ async def _rotate(call: Call) -> WebhookWithSecret:
         found = await endpoints.rotate(
             c, call.in_room.room_id, endpoint_id, call.body.generation, call.now_ms
         )
-        await _audit(c, call, "webhook_rotate", endpoint_id, {"generation": found.generation})
+        await record(c, call, "webhook_rotate", endpoint_id, after={"generation": found.generation})
     return _with_secret(call, found)
 
 
@@ -142,7 +134,7 @@ async def _enable(call: Call) -> WebhookShown:
     endpoint_id = call.parameter("endpoint_id")
     async with call.wiring.database.begin() as c:
         found = await endpoints.enable(c, call.in_room.room_id, endpoint_id)
-        await _audit(c, call, "webhook_enable", endpoint_id)
+        await record(c, call, "webhook_enable", endpoint_id)
     return WebhookShown(**_shown(found))
 
 
@@ -166,8 +158,8 @@ async def _replay(call: Call) -> Replayed:
     async with call.wiring.database.begin() as c:
         endpoint = await endpoints.get(c, call.in_room.room_id, call.parameter("endpoint_id"))
         await deliveries.replay(c, endpoint.endpoint_id, int(call.parameter("delivery_id")), call.now_ms)
-        await _audit(
-            c, call, "webhook_replay", endpoint.endpoint_id, {"delivery": call.parameter("delivery_id")}
+        await record(
+            c, call, "webhook_replay", endpoint.endpoint_id, after={"delivery": call.parameter("delivery_id")}
         )
     return Replayed(replayed=1)
 
@@ -176,7 +168,7 @@ async def _replay_dead(call: Call) -> Replayed:
     async with call.wiring.database.begin() as c:
         endpoint = await endpoints.get(c, call.in_room.room_id, call.parameter("endpoint_id"))
         count = await deliveries.replay_dead(c, endpoint.endpoint_id, call.body.since_ms, call.now_ms)
-        await _audit(c, call, "webhook_replay", endpoint.endpoint_id, {"dead": count})
+        await record(c, call, "webhook_replay", endpoint.endpoint_id, after={"dead": count})
     return Replayed(replayed=count)
 
 

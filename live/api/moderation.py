@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from live import audit, rooms
+from live import rooms
 from live.api import models
-from live.api.endpoint import MODERATE, Call, Endpoint
+from live.api.endpoint import MODERATE, Call, Endpoint, record
 from live.problems import HttpProblem
 from realtime.broker import ChatRules
 
@@ -19,14 +19,11 @@ class PinnedComment(models.Model):
 
 async def _note(call: Call, action: str, target: str, after: Any = None, before: Any = None) -> None:
     async with call.wiring.database.begin() as c:
-        await audit.record(
+        await record(
             c,
-            call.caller,
-            call.in_room.room_id,
+            call,
             action,
             target,
-            at_ms=call.now_ms,
-            call_id=call.action_id,
             before=before,
             after=after,
         )
@@ -59,14 +56,11 @@ async def _set_pinned(call: Call, pinned: dict[str, str] | None, action: str) ->
     async with call.wiring.database.begin() as c:
         before = await rooms.get(c, room_id)
         after = await rooms.change(c, room_id, pinned_comment=pinned)
-        await audit.record(
+        await record(
             c,
-            call.caller,
-            room_id,
+            call,
             action,
             (pinned or before.pinned_comment or {"id": room_id})["id"],
-            at_ms=call.now_ms,
-            call_id=call.action_id,
             before=before.pinned_comment,
             after=pinned,
         )
@@ -121,14 +115,11 @@ async def _set_chat(call: Call) -> models.ChatRulesBody:
         after = await rooms.change(
             c, before.room_id, slow_mode_s=body.slow_mode_s, review=body.review, chat_off=body.off
         )
-        await audit.record(
+        await record(
             c,
-            call.caller,
-            before.room_id,
+            call,
             "chat_rules",
             before.room_id,
-            at_ms=call.now_ms,
-            call_id=call.action_id,
             before={"slow_mode_s": before.slow_mode_s, "review": before.review, "off": before.chat_off},
             after=body.model_dump(),
         )

@@ -14,9 +14,8 @@ from commerce.orders import Order
 from commerce.payments import attempts
 from commerce.payments.attempts import Attempt
 from commerce.sale_rules import BINDABLE
-from live import audit
 from live.api import models
-from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, Query
+from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, Query, record
 from live.limits import WEBHOOK
 from live.problems import HttpProblem
 from live.projector import masked_name
@@ -165,14 +164,12 @@ async def _cancel(call: Call) -> models.OrderShown:
     order = await call.wiring.cashier.cancel_order(order_id, "buyer" if is_buyer else "seller")
     if not is_buyer:
         async with call.wiring.database.begin() as c:
-            await audit.record(
+            await record(
                 c,
-                call.caller,
-                order.room_id,
+                call,
                 "order_cancel",
                 order_id,
-                at_ms=call.now_ms,
-                call_id=call.action_id,
+                room_id=order.room_id,
                 before={"state": before.state},
                 after={"state": order.state},
             )

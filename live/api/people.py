@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 from live import audit, identity, people, rooms
 from live.api import desk
 from live.api.accounts import open_session
-from live.api.endpoint import PRODUCE, Call, Endpoint
+from live.api.endpoint import PRODUCE, Call, Endpoint, record
 from live.api.models import Email, Localised, Model, Name, UserShown
 from live.limits import SIGN_IN
 from live.wiring import new_id
@@ -98,12 +98,12 @@ async def _add(call: Call) -> Added:
         user_id = await people.user_id_of(c, body.email)
         if user_id is not None:
             person = await people.add(c, role, room_id, user_id, body.role)
-            await _record(c, call, "person_add", person.name, after={"role": body.role})
+            await record(c, call, "person_add", person.name, after={"role": body.role})
             return Added(person=PersonShown(**asdict(person)))
         made, token = await people.make_invite(
             c, role, room_id, body.email, body.role, invite_id=new_id("in"), now_ms=call.now_ms
         )
-        await _record(c, call, "person_invite", made.email[:128], after={"role": body.role})
+        await record(c, call, "person_invite", made.email[:128], after={"role": body.role})
     # After the #, so that it is in no server's log.
     return Added(invite=InviteShown(**asdict(made)), link=f"/console#invite={token}")
 
@@ -115,7 +115,9 @@ async def _change(call: Call) -> PersonShown:
         before, after = await people.change_role(
             c, call.caller.role_in(room_id), room_id, call.parameter("user_id"), body.role
         )
-        await _record(c, call, "person_role", after.name, {"role": before.role}, {"role": after.role})
+        await record(
+            c, call, "person_role", after.name, before={"role": before.role}, after={"role": after.role}
+        )
         room = await rooms.get(c, room_id)
     await desk.tell(call, room)
     return PersonShown(**asdict(after))
@@ -125,7 +127,7 @@ async def _remove(call: Call) -> None:
     room_id = call.in_room.room_id
     async with call.wiring.database.begin() as c:
         gone = await people.remove(c, call.caller.role_in(room_id), room_id, call.parameter("user_id"))
-        await _record(c, call, "person_remove", gone.name, before={"role": gone.role})
+        await record(c, call, "person_remove", gone.name, before={"role": gone.role})
         room = await rooms.get(c, room_id)
     await desk.tell(call, room)
 
@@ -136,7 +138,7 @@ async def _withdraw(call: Call) -> None:
         gone = await people.withdraw_invite(
             c, call.caller.role_in(room_id), room_id, call.parameter("invite_id")
         )
-        await _record(c, call, "person_uninvite", gone.email[:128], before={"role": gone.role})
+        await record(c, call, "person_uninvite", gone.email[:128], before={"role": gone.role})
 
 
 async def _look(call: Call) -> InviteSeen:
@@ -175,22 +177,6 @@ async def _accept(call: Call) -> Welcome:
         )
         user = await open_session(c, call, user_id)
     return Welcome(user=user, room_id=found.room_id)
-
-
-async def _record(
-    c: Any, call: Call, action: str, target: str, before: Any = None, after: Any = None
-) -> None:
-    await audit.record(
-        c,
-        call.caller,
-        call.in_room.room_id,
-        action,
-        target,
-        at_ms=call.now_ms,
-        call_id=call.action_id,
-        before=before,
-        after=after,
-    )
 
 
 def _endpoint(method: str, path: str, summary: str, handler: Any, **options: Any) -> Endpoint:

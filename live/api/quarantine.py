@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from commerce.payments import attempts, quarantine
 from commerce.payments.attempts import Attempt
-from live import audit
-from live.api.endpoint import Call, Endpoint
+from live.api.endpoint import Call, Endpoint, record
 from live.api.models import Empty, Line80, Model
 
 OWN: Final = frozenset({"owner"})
@@ -64,14 +63,11 @@ async def _handled(call: Call) -> Quarantined:
 
 async def _audit(c: Any, call: Call, action: str, attempt: Attempt) -> None:
     after = {"state": attempt.state, "reason": attempt.reason, "received_minor": attempt.received_minor}
-    await audit.record(
+    await record(
         c,
-        call.caller,
-        call.in_room.room_id,
+        call,
         action,
         attempt.attempt_id,
-        at_ms=call.now_ms,
-        call_id=call.action_id,
         before={"state": "quarantined"},
         after=after,
     )

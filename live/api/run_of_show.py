@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue
 from commerce.catalogue import Product, Variant
-from live import audit, rooms, run_of_show
+from live import rooms, run_of_show
 from live.api import desk, models
-from live.api.endpoint import SELL, Call, Endpoint
+from live.api.endpoint import SELL, Call, Endpoint, record
 from live.api.models import Line80, Minor, Model, ProductId
 from live.api.rooms import product_shown
 from live.problems import HttpProblem
@@ -69,7 +69,9 @@ async def _reorder(call: Call) -> RunShown:
     async def work(c: AsyncConnection) -> Room:
         before = await rooms.product_ids(c, room_id)
         room = await run_of_show.reorder(c, room_id, body.product_ids)
-        await _record(c, call, "run_reorder", room_id, {"order": before}, {"order": body.product_ids})
+        await record(
+            c, call, "run_reorder", room_id, before={"order": before}, after={"order": body.product_ids}
+        )
         return room
 
     return await _do(call, work)
@@ -82,7 +84,7 @@ async def _add(call: Call) -> RunShown:
     async def work(c: AsyncConnection) -> Room:
         room = await run_of_show.add(c, call.in_room.room_id, [product])
         after = {"title": body.title, "price_minor": body.price_minor, "stock": body.stock}
-        await _record(c, call, "run_add", product.product_id, after=after)
+        await record(c, call, "run_add", product.product_id, after=after)
         return room
 
     return await _do(call, work)
@@ -117,7 +119,7 @@ async def _import(call: Call) -> RunShown:
 
     async def work(c: AsyncConnection) -> Room:
         room = await run_of_show.add(c, room_id, products)
-        await _record(c, call, "run_import", room_id, after={"products": len(products)})
+        await record(c, call, "run_import", room_id, after={"products": len(products)})
         return room
 
     return await _do(call, work)
@@ -128,7 +130,7 @@ async def _remove(call: Call) -> RunShown:
 
     async def work(c: AsyncConnection) -> Room:
         room = await run_of_show.remove(c, call.in_room.room_id, product_id)
-        await _record(c, call, "run_remove", product_id)
+        await record(c, call, "run_remove", product_id)
         return room
 
     return await _do(call, work)
@@ -138,22 +140,6 @@ async def _currency(call: Call) -> str:
     async with call.wiring.database.read() as c:
         known = await catalogue.get_products(c, await rooms.product_ids(c, call.in_room.room_id))
     return known[0].currency if known else FALLBACK_CURRENCY
-
-
-async def _record(
-    c: Any, call: Call, action: str, target: str, before: Any = None, after: Any = None
-) -> None:
-    await audit.record(
-        c,
-        call.caller,
-        call.in_room.room_id,
-        action,
-        target,
-        at_ms=call.now_ms,
-        call_id=call.action_id,
-        before=before,
-        after=after,
-    )
 
 
 def _endpoint(method: str, path: str, summary: str, handler: Any, **options: Any) -> Endpoint:

@@ -12,10 +12,10 @@ from commerce import allocation_log
 from commerce.errors import Invalid, OutOfState, Unavailable
 from commerce.sale_rules import OCCUPYING, NewSale, Problem, Sale
 from commerce.sales import SaleDesk
-from live import audit, console
+from live import console
 from live.api import desk as held_desk
 from live.api import models
-from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint
+from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, record
 from live.console import Action, audited_desk
 from live.problems import HttpProblem
 from live.projector import PRIVATE_STATES, final_stock
@@ -132,16 +132,7 @@ async def _reconcile(call: Call) -> models.SaleShown:
 async def _note(call: Call, action: str, sale: Sale, after: Any) -> None:
     """The line of an action that changed nothing: its own transaction."""
     async with call.wiring.database.begin() as c:
-        await audit.record(
-            c,
-            call.caller,
-            sale.room_id,
-            action,
-            sale.sale_id,
-            at_ms=call.now_ms,
-            call_id=call.action_id,
-            after=after,
-        )
+        await record(c, call, action, sale.sale_id, after=after, room_id=sale.room_id)
 
 
 def _control(action: str, act: Act) -> Callable[[Call], Any]:

@@ -7,8 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 from sqlalchemy import select, update
 
-from live import audit
-from live.api.endpoint import MODERATE, Call, Endpoint
+from live.api.endpoint import MODERATE, Call, Endpoint, record
 from live.api.models import Line200, Model
 from live.schema import room
 
@@ -30,14 +29,11 @@ async def _set(call: Call) -> SavedReplies:
     room_id = call.in_room.room_id
     async with call.wiring.database.begin() as c:
         await c.execute(update(room).where(room.c.room_id == room_id).values(saved_replies=body.replies))
-        await audit.record(
+        await record(
             c,
-            call.caller,
-            room_id,
+            call,
             "replies_set",
             room_id,
-            at_ms=call.now_ms,
-            call_id=call.action_id,
             after={"replies": len(body.replies)},
         )
     return body

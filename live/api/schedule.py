@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from commerce.errors import Invalid
-from live import audit, rooms
-from live.api.endpoint import PRODUCE, Call, Endpoint
+from live import rooms
+from live.api.endpoint import PRODUCE, Call, Endpoint, record
 from live.api.models import Model, RoomShown
 from live.api.rooms import room_shown
 
@@ -25,14 +25,11 @@ async def _schedule(call: Call) -> RoomShown:
     async with call.wiring.database.begin() as c:
         before = await rooms.get(c, room_id)
         after = await rooms.change(c, room_id, starts_at_ms=starts_at_ms)
-        await audit.record(
+        await record(
             c,
-            call.caller,
-            room_id,
+            call,
             "schedule",
             room_id,
-            at_ms=call.now_ms,
-            call_id=call.action_id,
             before=before.starts_at_ms,
             after=after.starts_at_ms,
         )
