@@ -15,6 +15,7 @@ from live.media.finish import finish
 from live.media.recorder import Recorder
 from live.media.recordings import Shelf
 from live.media.show_events import EventLog
+from loadtests.screenshots import Desk
 from loadtests.show import Show
 from tests.browser.pictures import Comparison, clock_ms
 from tests.browser.test_the_last_unit import join, sign_in
@@ -176,6 +177,42 @@ def test_a_browser_that_webrtc_cannot_reach_plays_hls_and_says_how_late_it_is(
     assert true_ms < 10_000
     assert abs(said - true_ms) < 1_500, f"the page says {said} ms, the burnt-in clock {true_ms} ms"
     assert any("_HLS_part=" in url for url in fetched), "low latency: the playlist is asked for in advance"
+
+
+def on_card(page: Page) -> tuple[str, int]:
+    """The product on the card and the quota of its stock bar (0 without a sale), read in one moment."""
+    title, quota = page.get_by_test_id("hero").evaluate(
+        """card => [
+          card.querySelector(".hero-title").textContent,
+          Number(card.querySelector("[data-testid=stock]")?.dataset.quota ?? 0),
+        ]"""
+    )
+    return title, quota
+
+
+def test_a_card_waits_for_a_late_picture_and_its_stock_does_not(filmed: Show, new_page: NewPage) -> None:
+    desk = Desk(filmed)
+    viewer = join(prepared(new_page, lambda page: page.add_init_script(WITHOUT_WEBRTC)), filmed, "Ira")
+    wait_until_sync(lambda: way(viewer) == "hls", 40, "the picture by HLS")
+    sale_id = desk.fire_named("pr_scarf", quota=5, countdown_ms=0)
+    wait_until_sync(lambda: on_card(viewer)[1] == 5, 10, "the sale to be on the card")
+    scarf, quota = on_card(viewer)
+    for _ in range(3):  # a machine that stood still for as long as the picture is late shows nothing
+        pin(desk, "pr_tea_tin")
+        desk.call("POST", f"/api/sales/{sale_id}/stock", {"delta": 1})
+        wait_until_sync(lambda quota=quota: on_card(viewer) != (scarf, quota), 20, "news on the card")
+        was_held = on_card(viewer) == (scarf, quota + 1)
+        wait_until_sync(lambda: on_card(viewer)[0] != scarf, 20, "the picture to come to the cue")
+        if was_held:
+            break
+        pin(desk, "pr_scarf")
+        quota += 1
+        wait_until_sync(lambda quota=quota: on_card(viewer) == (scarf, quota), 20, "the card as before")
+    assert was_held
+
+
+def pin(desk: Desk, product_id: str) -> None:
+    desk.call("PUT", "/api/rooms/rm_demo/pin", {"product_id": product_id})
 
 
 def test_a_viewer_beyond_the_capacity_gets_hls_and_webrtc_when_there_is_room_again(

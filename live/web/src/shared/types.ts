@@ -25,7 +25,8 @@ export interface ChatValue {
 
 export interface PinValue {
   product_id: string | null;
-  at_ms: number;
+  /** null before anything was pinned. */
+  at_ms: number | null;
 }
 
 export interface LikesValue {
