@@ -190,7 +190,9 @@ def on_card(page: Page) -> tuple[str, int]:
     return title, quota
 
 
-def test_a_card_waits_for_a_late_picture_and_its_stock_does_not(filmed: Show, new_page: NewPage) -> None:
+def test_a_card_waits_for_a_late_picture_its_stock_does_not_and_the_host_sees_how_late_it_is(
+    filmed: Show, new_page: NewPage
+) -> None:
     desk = Desk(filmed)
     viewer = join(prepared(new_page, lambda page: page.add_init_script(WITHOUT_WEBRTC)), filmed, "Ira")
     wait_until_sync(lambda: way(viewer) == "hls", 40, "the picture by HLS")
@@ -209,6 +211,12 @@ def test_a_card_waits_for_a_late_picture_and_its_stock_does_not(filmed: Show, ne
         quota += 1
         wait_until_sync(lambda quota=quota: on_card(viewer) == (scarf, quota), 20, "the card as before")
     assert was_held
+
+    console = sign_in(new_page, filmed)
+    console.get_by_test_id("plot-latency").click()
+    console.get_by_test_id("latency-pictures").click()
+    # The page tells it with a ping each 10 s, the hub each 5 s, and the console looks each 5 s.
+    expect(console.get_by_test_id("delays-note")).to_contain_text("HLS: 1 watching", timeout=30_000)
 
 
 def pin(desk: Desk, product_id: str) -> None:

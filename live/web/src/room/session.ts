@@ -38,6 +38,7 @@ const LIKE_FLUSH_MS = 400;
 const MAX_LIKES = 50;
 const LATE_ANSWER_MS = 2_000;
 const RUN_WITHIN_MS = 3_000;
+const MAX_TOLD_DELAY_MS = 60_000;
 /** A clock that may be further off says nothing about which moment a picture shows. */
 const CLOCK_TRUSTED_MS = 1_000;
 
@@ -78,6 +79,7 @@ export class RoomSession {
       isFinal: (error) => error instanceof Problem && [401, 403, 404].includes(error.status),
       listener: this.store,
       clock: this.store.clock,
+      pingFacts: () => this.pictureFacts(),
     });
     effect(() => this.followRun(this.store.run.value));
     effect(() => this.showWhatIsDue());
@@ -166,6 +168,13 @@ export class RoomSession {
     const uncertainMs = this.store.clock.uncertaintyMs.value;
     const isSure = cardsWait.value && uncertainMs !== null && uncertainMs <= CLOCK_TRUSTED_MS;
     return isSure && this.video.value === "playing" ? (this.videoDelay.value?.ms ?? null) : null;
+  }
+
+  /** How late the picture is, for the host: told with the pings that there are anyway. */
+  private pictureFacts(): Record<string, unknown> {
+    const delay = this.videoDelay.peek();
+    if (this.video.peek() !== "playing" || delay === null || delay.ms === null) return {};
+    return { video: delay.way, delay_ms: Math.min(MAX_TOLD_DELAY_MS, Math.round(delay.ms)) };
   }
 
   // --- looking things up --------------------------------------------------------------------------------------
