@@ -290,7 +290,7 @@ def test_the_owner_downloads_a_film_in_the_console(filmed: Show, new_page: NewPa
     assert not folder.exists()
 
 
-def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_and_chapters(
+def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_chapters(
     filmed: Show, new_page: NewPage
 ) -> None:
     host, shelf = Host(), Shelf(filmed.folder / "recordings")
@@ -312,9 +312,16 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_and_chapter
             (3, "comment", {"id": "c2", "name": "Bob", "text": "late words", "at_ms": began_ms + 21_000}),
         ],
     )
+    sale_id = Desk(filmed).fire_named("pr_mug", quota=9, countdown_ms=0)
     console = sign_in(new_page, filmed)
     with sqlite3.connect(filmed.folder / "flashroom.db") as database:
         database.execute("UPDATE room SET rehearsal = 0")
+        opened = (began_ms + 15_000, began_ms + 21_000, sale_id)
+        database.execute("UPDATE sale SET opened_at_ms = ?, closed_at_ms = ? WHERE sale_id = ?", opened)
+        database.executemany(
+            "INSERT INTO stock_sample (sale_id, at_ms, available, held, sold) VALUES (?, ?, ?, ?, ?)",
+            [(sale_id, began_ms + 16_000, 6, 2, 1), (sale_id, began_ms + 20_500, 4, 2, 3)],
+        )
     answer = console.request.post(
         f"{filmed.web_url}/api/rooms/rm_demo/status",
         data={"status": "ended"},
@@ -324,10 +331,14 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_and_chapter
 
     viewer = join(new_page, filmed, "Eve")
     viewer.get_by_test_id("watch-again").click()
-    lines = viewer.get_by_test_id("replay-comment")
+    lines, stock = viewer.get_by_test_id("replay-comment"), viewer.get_by_test_id("replay-stock")
     expect(lines).to_have_text(["Ann early words"])
+    expect(stock).to_have_count(0)
     viewer.get_by_test_id("chapter").click()
+    expect(stock).to_have_attribute("data-sale", sale_id)
     expect(lines).to_have_text(["Ann early words", "Bob late words"])
+    expect(stock.get_by_test_id("stock")).to_have_attribute("data-sold", "3")
+    expect(stock).to_contain_text("closed")
     shown = viewer.get_by_test_id("replay-video").evaluate("video => [video.currentTime, video.error]")
     assert shown[0] >= 20
     assert shown[1] is None
