@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import outbox, stock
@@ -72,6 +72,24 @@ async def list_for_room(
     return found[:size], encode_cursor(
         found[size - 1].created_at_ms, found[size - 1].sale_id
     ) if more else None
+
+
+async def open_between(
+    c: AsyncConnection, room_id: str, from_ms: int, until_ms: int, limit: int
+) -> list[Sale]:
+    """A room's sales that took taps at some moment of that time, newest first, at most `limit`."""
+    columns = sale_table.c
+    query = (
+        _sales()
+        .where(
+            columns.room_id == room_id,
+            columns.opened_at_ms <= until_ms,
+            or_(columns.closed_at_ms.is_(None), columns.closed_at_ms >= from_ms),
+        )
+        .order_by(columns.opened_at_ms.desc(), columns.sale_id)
+        .limit(limit)
+    )
+    return [_sale(row) for row in await c.execute(query)]
 
 
 async def list_in_states(c: AsyncConnection, states: tuple[str, ...], limit: int) -> list[Sale]:

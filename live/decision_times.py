@@ -78,13 +78,13 @@ def _times(at_ms: int, counts: Sequence[int]) -> TimesAt:
     return TimesAt(at_ms, sum(counts), *(percentile_ms(counts, share) for share in (0.5, 0.95, 0.99)))
 
 
-def percentile_ms(counts: Sequence[int], share: float) -> float:
+def percentile_ms(counts: Sequence[int], share: float, bounds_ms: Sequence[int] = BOUNDS_MS) -> float:
     """The time that this share of decisions took at most, evenly spread inside its class; the open class counts as its lower bound."""
     wanted, before = sum(counts) * share, 0
     for number, count in enumerate(counts):
         if count and before + count >= wanted:
-            low = float(BOUNDS_MS[number - 1]) if number else 0.0
-            high = float(BOUNDS_MS[number]) if number < len(BOUNDS_MS) else low
+            low = float(bounds_ms[number - 1]) if number else 0.0
+            high = float(bounds_ms[number]) if number < len(bounds_ms) else low
             return round(low + (high - low) * (wanted - before) / count, 2)
         before += count
     return 0.0

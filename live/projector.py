@@ -17,6 +17,7 @@ from commerce.hold_desk import personal_message
 from commerce.hot_ledger import EPOCH_SHIFT, HotLedger, Notice, StockNumbers
 from commerce.outbox import OutboxEvent
 from commerce.sale_rules import OCCUPYING, Sale
+from live.media_time import with_media_time
 from live.stock_values import PUBLISH_ERRORS, publish_numbers, stock_values
 from realtime.broker import Broker
 from realtime.protocol import Event, Value
@@ -198,7 +199,7 @@ class Projector:
             told = {
                 name: payload[name] for name in ("sale_id", "state", "reason", "at_ms") if payload.get(name)
             }
-            events.append(("sale", told))
+            events.append(("sale", await with_media_time(self._broker, sale.room_id, told)))
         values = sale_values(sale, await self._numbers(sale))
         await self._broker.publish(sale.room_id, events=events, values=values, once=once)
 

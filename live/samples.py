@@ -18,7 +18,7 @@ from commerce.database import Database
 from commerce.errors import Unavailable
 from commerce.hot_ledger import HotLedger
 from commerce.sale_rules import OCCUPYING
-from live import rooms
+from live import rooms, thinning
 from live.schema import presence_sample, stock_sample
 from live.thinning import thinned
 from realtime.broker import Broker
@@ -27,6 +27,7 @@ STEP_MS: Final = 1_000
 PRESENCE_EVERY_MS: Final = 5_000
 KEPT_FOR_MS: Final = 30 * 86_400_000
 MAX_SALES: Final = 500
+MAX_POINTS: Final = thinning.MAX_POINTS
 
 
 class Sampler:
@@ -161,3 +162,25 @@ async def stock(c: AsyncConnection, sale_id: str) -> list[StockAt]:
         .order_by(columns.at_ms)
     )
     return thinned([StockAt(*row) for row in await c.execute(query)])
+
+
+async def stock_between(
+    c: AsyncConnection, sale_id: str, from_ms: int, until_ms: int, steps: int
+) -> list[StockAt]:
+    """How a sale's units stood in that time: the last sample before it, then the last one of each of `steps` steps in which it moved."""
+    columns = stock_sample.c
+    of_sale = select(columns.at_ms, columns.available, columns.held, columns.sold).where(
+        columns.sale_id == sale_id
+    )
+    before = of_sale.where(columns.at_ms < from_ms).order_by(columns.at_ms.desc()).limit(1)
+    inside = (columns.sale_id == sale_id, columns.at_ms >= from_ms, columns.at_ms <= until_ms)
+    first_ms, last_ms = (
+        await c.execute(select(func.min(columns.at_ms), func.max(columns.at_ms)).where(*inside))
+    ).one()
+    if first_ms is None:
+        return [StockAt(*row) for row in await c.execute(before)]
+    step_ms = max(STEP_MS, -(-(last_ms - first_ms + 1) // steps))
+    # Thinned by the database: a sale of a day has 86,400 samples at most.
+    lasts = select(func.max(columns.at_ms)).where(*inside).group_by((columns.at_ms - first_ms) // step_ms)
+    within = of_sale.where(columns.at_ms.in_(lasts)).order_by(columns.at_ms)
+    return [StockAt(*row) for row in (*await c.execute(before), *await c.execute(within))]

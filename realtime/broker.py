@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -23,6 +24,7 @@ from redis.exceptions import RedisError
 
 from realtime.cluster import ClusterClient
 from realtime.cluster_pubsub import ClusterSubscription
+from realtime.delays import no_counts
 from realtime.protocol import CommandError, Event, Value, pack
 from realtime.publisher import BrokerUnavailable, Group, Published, Publisher
 from realtime.pubsub import Following, OfChannels, Receive, Server, Subscription
@@ -39,6 +41,7 @@ REPEATS_KNOWN_FOR_MS: Final = 3600 * 1000
 KNOWN_EVENTS_READ: Final = 8
 PRESENCE_STALE_MS: Final = 1500
 PEAK_HOLDS_MS = 2000
+DELAYS_STALE_MS: Final = 15_000
 COMMENTS_PER_WINDOW: Final = 5
 COMMENTS_PER_ADDRESS: Final = 100
 """Of all viewers behind one address together, on all hub processes: a campus shares one, a crowd of made-up guests too."""
@@ -124,9 +127,9 @@ class Broker:
         self.word_filter = WordFilter(())
         # Sharded pub/sub where the cluster has it: else each node would be sent every room's messages.
         self._verb = "SPUBLISH" if isinstance(redis, ClusterClient) and redis.is_sharded else "PUBLISH"
-        self._publish, self._personal, self._presence, self._likes, self._gate, self._renew = (
+        self._publish, self._personal, self._presence, self._likes, self._gate, self._renew, self._delays = (
             redis.register_script((_HERE / f"{name}.lua").read_text().replace("'PUBLISH'", f"'{self._verb}'"))
-            for name in ("publish", "personal", "presence", "likes", "comment_gate", "renew_epoch")
+            for name in ("publish", "personal", "presence", "likes", "comment_gate", "renew_epoch", "delays")
         )
         self._publisher = Publisher(self._publish_groups)
 
@@ -351,6 +354,19 @@ class Broker:
     async def presence(self, room_id: str) -> Presence:
         """Who is there now, over all hubs."""
         return await self.enter_presence(room_id, "-", 0, 0)
+
+    async def enter_delays(self, room_id: str, hub_id: str, counts: Sequence[int] | None) -> list[int]:
+        """Enter how many of this hub's pages have which delay (None takes them out), and give all hubs' counts (`delays.by_way`).
+
+        A hub that has not done so for 15 s no longer counts.
+        """
+        told = "" if counts is None else ",".join(map(str, counts))
+        found = await self._delays(keys=[_key(room_id, "delays")], args=[hub_id, told, DELAYS_STALE_MS])
+        return [a + int(b) for a, b in zip_longest(no_counts(), found, fillvalue=0)]
+
+    async def delays(self, room_id: str) -> list[int]:
+        """How late the pictures are now, over all hubs."""
+        return await self.enter_delays(room_id, "-", None)
 
     async def comment_count(self, room_id: str) -> int:
         """How many comments the room has had since its epoch's keys were made; deleted ones count."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol, cast
 
 from realtime import frames, handshake, protocol
+from realtime.delays import NO_PICTURE
 from realtime.protocol import CloseCode
 from realtime.settings import HubSettings
 from realtime.tickets import Viewer
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol):
         "address",
         "behind_since_s",
         "closing_since_s",
+        "delay_place",
         "early_personal",
         "fd",
         "heard_s",
@@ -102,6 +104,7 @@ class Connection(asyncio.Protocol):
         self.personal_offset = 0
         self.behind_since_s = 0.0
         self.in_flight = 0
+        self.delay_place = NO_PICTURE
 
     # -- what asyncio calls
 

@@ -20,6 +20,7 @@ from realtime.addresses import Addresses
 from realtime.broker import Broker, BrokerUnavailable, channel_of, now_ms
 from realtime.chat import Chat
 from realtime.connection import Connection
+from realtime.delays import place_of
 from realtime.hub_room import HubRoom, Services
 from realtime.metrics import HubMetrics
 from realtime.protocol import CloseCode, Command, CommandError
@@ -135,6 +136,11 @@ class Hub:
         await end_tasks([*self._tasks, *self._room_tasks.values()])
         await asyncio.gather(
             *(self.broker.enter_presence(room_id, self.hub_id, 0, 0) for room_id in self._rooms),
+            *(
+                self.broker.enter_delays(room.room_id, self.hub_id, None)
+                for room in self._rooms.values()
+                if room.has_told_delays
+            ),
             return_exceptions=True,
         )
         await self._subscription.aclose()
@@ -211,6 +217,7 @@ class Hub:
         metrics.connections.set(len(self._connections))
         metrics.viewers.set(sum(len(room.members) for room in self._rooms.values()))
         metrics.rooms.set(len(self._rooms))
+        metrics.set_delays([room.delays for room in self._rooms.values()])
         metrics.redis_connected.set(self._subscription.is_connected())
         return metrics.text()
 
@@ -225,6 +232,7 @@ class Hub:
             return
         try:
             if command.name == "ping":
+                self._hear_delay(connection, command.params)
                 connection.send(protocol.encode_reply(command.id, {"server_time_ms": now_ms()}))
             elif command.name == "join":
                 self._start_join(connection, command)
@@ -276,6 +284,12 @@ class Hub:
         finally:
             connection.in_flight -= 1
             self._in_flight -= 1
+
+    def _hear_delay(self, connection: Connection, params: dict[str, Any]) -> None:
+        place = place_of(params)
+        room = connection.room
+        if place != connection.delay_place and connection.index >= 0 and isinstance(room, HubRoom):
+            room.count_delay(connection, place)
 
     def _like(self, connection: Connection, params: dict[str, Any]) -> dict[str, Any]:
         count = protocol.integer_parameter(params, "count", 1, protocol.MAX_LIKES_PER_COMMAND)
@@ -445,21 +459,27 @@ class Hub:
             self.metrics.write_buffer_bytes.set(buffered * turns)
 
     async def _totals(self) -> None:
-        """Likes and presence leave this hub as totals, on a timer; rooms nobody watches are let go."""
-        next_presence_s = 0.0
+        """Likes, presence and delays leave this hub as totals, on a timer; rooms nobody watches are let go."""
+        next_presence_s = next_delays_s = 0.0
         while True:
             await asyncio.sleep(self.settings.likes_interval_s)
             now_s = time.monotonic()
             with_presence = now_s >= next_presence_s
             if with_presence:
                 next_presence_s = now_s + self.settings.presence_interval_s
+            with_delays = now_s >= next_delays_s
+            if with_delays:
+                next_delays_s = now_s + self.settings.delays_interval_s
             rooms = list(self._rooms.values())
             for start in range(0, len(rooms), TOTALS_AT_ONCE):
                 await asyncio.gather(
-                    *(self._total_of(room, with_presence) for room in rooms[start : start + TOTALS_AT_ONCE])
+                    *(
+                        self._total_of(room, with_presence, with_delays)
+                        for room in rooms[start : start + TOTALS_AT_ONCE]
+                    )
                 )
 
-    async def _total_of(self, room: HubRoom, with_presence: bool) -> None:
+    async def _total_of(self, room: HubRoom, with_presence: bool, with_delays: bool) -> None:
         room.nudge()
         try:
             if not room.is_unused:
@@ -473,5 +493,7 @@ class Hub:
                     asked_s = time.perf_counter()
                     await totals.enter_presence(self.broker, room, self.hub_id)
                     self.metrics.redis_seconds.observe(time.perf_counter() - asked_s)
+                if with_delays:
+                    await totals.enter_delays(self.broker, room, self.hub_id)
         except (RedisError, CommandError) as error:
             log.warning("totals of room %s wait: %s", room.room_id, error)

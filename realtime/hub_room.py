@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgpack
 from redis.exceptions import RedisError
 
-from realtime import protocol
+from realtime import delays, protocol
 from realtime.broker import Broker, StoredRoom, channel_of, now_ms
 from realtime.connection import Connection
 from realtime.fan_out import FanOut, Shared
@@ -70,6 +70,8 @@ class HubRoom:
         self.likes = 0
         self.presence = (-1, 0)
         self.likes_total = 0
+        self.delays = delays.no_counts()
+        self.has_told_delays = False
         self.is_paused = False
         self.used_s = time.monotonic()
         self.loaded = asyncio.Event()
@@ -114,6 +116,7 @@ class HubRoom:
             last.index = connection.index
         connection.index = -1
         self._behind.discard(connection)
+        self.count_delay(connection, delays.NO_PICTURE)
         viewer = connection.viewer
         assert viewer is not None
         tabs = self._tabs[viewer.viewer_id]
@@ -121,6 +124,14 @@ class HubRoom:
         if not tabs:
             del self._tabs[viewer.viewer_id]
             self._ghosts -= viewer.ghost
+
+    def count_delay(self, connection: Connection, place: int) -> None:
+        """Count a member's picture at another place of `delays`."""
+        before, connection.delay_place = connection.delay_place, place
+        if before >= 0:
+            self.delays[before] -= 1
+        if place >= 0:
+            self.delays[place] += 1
 
     def tabs_of(self, viewer_id: str) -> int:
         return len(self._tabs.get(viewer_id, ()))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from realtime import delays
 
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -68,6 +72,21 @@ class HubMetrics:
         self.loop_lag_seconds = Histogram(
             "flashroom_hub_loop_lag_seconds", "Lateness of a timer.", buckets=_SECONDS, registry=registry
         )
+
+        self.video_delay = Gauge(
+            "flashroom_hub_video_delay_viewers",
+            "Pages whose picture is at most `le` seconds late now, by the way it comes.",
+            ["way", "le"],
+            registry=registry,
+        )
+
+    def set_delays(self, rooms: Sequence[Sequence[int]]) -> None:
+        """Show all rooms' counts of delays, added up and as Prometheus counts: each class with those below it."""
+        every = [sum(counts) for counts in zip(*rooms, strict=True)] or delays.no_counts()
+        for way, counts in delays.by_way(every).items():
+            for bound_ms, count in zip((*delays.BOUNDS_MS, None), accumulate(counts), strict=True):
+                le = "+Inf" if bound_ms is None else f"{bound_ms / 1000:g}"
+                self.video_delay.labels(way, le).set(count)
 
     def text(self) -> str:
         """Prometheus text format 0.0.4."""

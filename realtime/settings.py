@@ -49,6 +49,7 @@ class HubSettings:
     command_timeout_s: float = 10.0
     presence_interval_s: float = 0.5
     likes_interval_s: float = 0.25
+    delays_interval_s: float = 5.0
     room_idle_s: float = 10.0
     """How long a room without viewers stays subscribed."""
     early_messages_max: int = 5_000

@@ -1,4 +1,4 @@
-"""Likes and presence of one hub, told to Redis as totals: a lost message, or a dead hub, heals by itself."""
+"""Likes, presence and the delays of pictures of one hub, told to Redis as totals: a lost message, or a dead hub, heals by itself."""
 
 from __future__ import annotations
 
@@ -42,3 +42,11 @@ async def enter_presence(broker: Broker, room: HubRoom, hub_id: str) -> None:
         room.presence = seen
         value = {"count": presence.count, "peak": presence.peak}
         await broker.publish(room.room_id, values={"watching": (presence.at_ms, value)})
+
+
+async def enter_delays(broker: Broker, room: HubRoom, hub_id: str) -> None:
+    """Enter how late this hub's pictures are, and take it back once when there are none. Raises RedisError."""
+    has_any = any(room.delays)
+    if has_any or room.has_told_delays:
+        await broker.enter_delays(room.room_id, hub_id, room.delays if has_any else None)
+        room.has_told_delays = has_any

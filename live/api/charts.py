@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -12,6 +13,7 @@ from commerce.errors import Unavailable
 from live import audit, decision_times, samples
 from live.api.endpoint import READ, Call, Endpoint
 from live.api.models import Model
+from realtime import delays
 
 WITHOUT_A_START_MS: Final = 6 * 3_600_000
 """How far back a plot of a room goes that was never on air."""
@@ -116,6 +118,31 @@ class LatencyShown(Model):
     points: list[TimesPoint]
 
 
+class DelayClass(Model):
+    """How many pages show a picture that is more than the class before and at most `up_to_ms` late; the last class has no bound."""
+
+    up_to_ms: int | None
+    webrtc: int
+    hls: int
+
+
+class WayShown(Model):
+    """Of the pages that watch this way; no percentiles while there are none."""
+
+    pages: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class DelaysShown(Model):
+    """How late viewers' pictures are now, as their pages measure it and tell it every 10 s."""
+
+    now_ms: int
+    webrtc: WayShown
+    hls: WayShown
+    classes: list[DelayClass]
+
+
 class StockPoint(Model):
     at_ms: int
     available: int
@@ -194,6 +221,33 @@ async def _latency(call: Call) -> LatencyShown:
     )
 
 
+async def _delays(call: Call) -> DelaysShown:
+    try:
+        counts = delays.by_way(await call.wiring.broker.delays(call.in_room.room_id))
+    except (RedisError, OSError) as error:
+        raise Unavailable("redis_unavailable", "Redis does not answer. Try again.") from error
+    return DelaysShown(
+        now_ms=call.now_ms,
+        webrtc=_way_shown(counts["webrtc"]),
+        hls=_way_shown(counts["hls"]),
+        classes=[
+            DelayClass(up_to_ms=up_to_ms, webrtc=webrtc, hls=hls)
+            for up_to_ms, webrtc, hls in zip(
+                (*delays.BOUNDS_MS, None), counts["webrtc"], counts["hls"], strict=True
+            )
+        ],
+    )
+
+
+def _way_shown(counts: Sequence[int]) -> WayShown:
+    pages = sum(counts)
+    p50_ms, p95_ms = (
+        decision_times.percentile_ms(counts, share, delays.BOUNDS_MS) if pages else None
+        for share in (0.5, 0.95)
+    )
+    return WayShown(pages=pages, p50_ms=p50_ms, p95_ms=p95_ms)
+
+
 async def _stock(call: Call) -> StockHistory:
     sale_id = call.parameter("sale_id")
     async with call.wiring.database.read() as c:
@@ -245,6 +299,15 @@ ENDPOINTS = (
         handler=_latency,
         roles=READ,
         answer=LatencyShown,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/rooms/{room_id}/charts/delays",
+        summary="How late viewers' pictures are now: how many pages in which class, median and 95th percentile, WebRTC and HLS apart",
+        tag="charts",
+        handler=_delays,
+        roles=READ,
+        answer=DelaysShown,
     ),
     Endpoint(
         method="GET",

@@ -15,6 +15,7 @@ from live import audit, rooms
 from live.api import models
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query
 from live.api.sales import shown_sales
+from live.media_time import with_media_time
 from live.projector import PRIVATE_STATES
 from live.rooms import Room
 from live.shared_reads import SharedReads
@@ -72,7 +73,7 @@ async def _pin(call: Call) -> models.RoomShown:
         before = await rooms.get(c, room_id)
         after = await rooms.pin(c, room_id, body.product_id, call.now_ms)
         await _record(c, call, "pin", body.product_id or "none", before, after)
-    event = {"product_id": body.product_id, "at_ms": call.now_ms}
+    event = await _cue(call, {"product_id": body.product_id, "at_ms": call.now_ms})
     await call.wiring.broker.publish(
         room_id, events=[("pin", event)], values=after.values(), once=f"pin:{call.action_id}"
     )
@@ -86,7 +87,7 @@ async def _status(call: Call) -> models.RoomShown:
         before = await rooms.get(c, room_id)
         after = await rooms.set_status(c, room_id, body.status, call.now_ms)
         await _record(c, call, "status", body.status, before, after)
-    event = {"status": body.status, "at_ms": call.now_ms}
+    event = await _cue(call, {"status": body.status, "at_ms": call.now_ms})
     await call.wiring.broker.publish(
         room_id, events=[("room", event)], values=after.values(), once=f"status:{call.action_id}"
     )
@@ -98,7 +99,7 @@ async def _announce(call: Call) -> None:
     room_id = call.in_room.room_id
     await call.wiring.broker.publish(
         room_id,
-        events=[("announcement", {"text": body.text, "at_ms": call.now_ms})],
+        events=[("announcement", await _cue(call, {"text": body.text, "at_ms": call.now_ms}))],
         once=f"announce:{call.action_id}",
     )
     async with call.wiring.database.begin() as c:
@@ -112,6 +113,10 @@ async def _announce(call: Call) -> None:
             call_id=call.action_id,
             after={"text": body.text},
         )
+
+
+async def _cue(call: Call, data: dict[str, Any]) -> dict[str, Any]:
+    return await with_media_time(call.wiring.broker, call.in_room.room_id, data)
 
 
 async def _stats(call: Call) -> models.Stats:

@@ -19,10 +19,14 @@ log = logging.getLogger("flashroom.media")
 LOOK_S: Final = 0.5
 RENEW_S: Final = 2.0
 PUBLISH_TIMEOUT_S: Final = 2.0
+SAME_SHOW_MS: Final = 120_000
+"""A picture that comes back within this goes on in the same media time, whichever process carries it then."""
 
 Publish = Callable[[str, Mapping[str, Value]], Awaitable[Any]]
 Renew = Callable[[Collection[str]], Awaitable[set[str]]]
 """Speaks for rooms, and gives those that were given up meanwhile (`OnAir.renew`)."""
+ValueNow = Callable[[str], Awaitable[Mapping[str, Any] | None]]
+"""A room's value `media` as Redis has it. Raises as `Publish` does."""
 
 
 @dataclass(slots=True)
@@ -42,7 +46,9 @@ class Announcer:
         clock_ms: Callable[[], int],
         clock_s: Callable[[], float],
         renew: Renew | None = None,
+        value_now: ValueNow | None = None,
     ) -> None:
+        self._value_now = value_now
         self._renew = renew
         self._sessions = sessions
         self._publish = publish
@@ -91,10 +97,16 @@ class Announcer:
             return  # nobody was ever on air here: another process may know more
         recording = self.recording_state(room_id)
         if said is None or said.data["publishing"] != publishing or said.data["recording"] != recording:
+            try:
+                before = said.data if said is not None else await self._said_by_others(room_id)
+            except (BrokerUnavailable, RedisError, OSError, TimeoutError) as error:
+                log.warning("could not read what room %s knows of its video: %s", room_id, error)
+                return  # later: a media time of our own would tear the show's in two
             goes_on = said is not None and said.data["publishing"] == publishing
             data = {
                 "publishing": publishing,
                 "since_ms": said.data["since_ms"] if goes_on and said is not None else now_ms,
+                "zero_ms": _zero_ms(before, now_ms),
                 "recording": recording,
                 "whep": f"/whep/{room_id}",
                 "hls": f"/hls/{room_id}/index.m3u8",
@@ -109,3 +121,17 @@ class Announcer:
             said.at_s = now_s
         except (BrokerUnavailable, CommandError, OSError, TimeoutError) as error:
             log.warning("could not tell room %s about its video: %s", room_id, error)
+
+    async def _said_by_others(self, room_id: str) -> Mapping[str, Any] | None:
+        if self._value_now is None:
+            return None
+        return await asyncio.wait_for(self._value_now(room_id), PUBLISH_TIMEOUT_S)
+
+
+def _zero_ms(before: Mapping[str, Any] | None, now_ms: int) -> int:
+    """The server's time at media time 0: as it was, unless the picture was gone for so long that this is another show."""
+    zero_ms: int | None = (before or {}).get("zero_ms")
+    if before is None or zero_ms is None:
+        return now_ms
+    is_same = before["publishing"] or now_ms - before["since_ms"] <= SAME_SHOW_MS
+    return zero_ms if is_same else now_ms

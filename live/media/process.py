@@ -73,6 +73,13 @@ class _Redis:
             raise BrokerUnavailable
         return await self._on_air.renew(room_ids)
 
+    async def media_now(self, room_id: str) -> Mapping[str, Any] | None:
+        """The room's value `media`, of whichever process said it last."""
+        if self.broker is None:
+            raise BrokerUnavailable
+        _, media = await self.broker.value(room_id, "media") or (0, None)
+        return media
+
     async def rehearses(self, room_id: str) -> bool:
         """Whether the room is on air as a rehearsal. While Redis doesn't answer, what runs goes on: see `wanted` below."""
         if self.broker is None:
@@ -123,7 +130,9 @@ def create_process_app(settings: Settings) -> Starlette:
     """The app with its announcer and test picture."""
     sessions = Sessions(time.monotonic, Bounds(viewers=settings.media_viewers))
     redis = _Redis(settings)
-    announcer = Announcer(sessions, redis.publish, wall_clock_ms, time.monotonic, redis.renew)
+    announcer = Announcer(
+        sessions, redis.publish, wall_clock_ms, time.monotonic, redis.renew, redis.media_now
+    )
     app = create_media_app(settings, sessions, announcer)
     recordings: Recordings = app.state.recordings
     if settings.recordings:

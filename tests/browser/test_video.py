@@ -15,6 +15,7 @@ from live.media.finish import finish
 from live.media.recorder import Recorder
 from live.media.recordings import Shelf
 from live.media.show_events import EventLog
+from loadtests.screenshots import Desk
 from loadtests.show import Show
 from tests.browser.pictures import Comparison, clock_ms
 from tests.browser.test_the_last_unit import join, sign_in
@@ -178,6 +179,50 @@ def test_a_browser_that_webrtc_cannot_reach_plays_hls_and_says_how_late_it_is(
     assert any("_HLS_part=" in url for url in fetched), "low latency: the playlist is asked for in advance"
 
 
+def on_card(page: Page) -> tuple[str, int]:
+    """The product on the card and the quota of its stock bar (0 without a sale), read in one moment."""
+    title, quota = page.get_by_test_id("hero").evaluate(
+        """card => [
+          card.querySelector(".hero-title").textContent,
+          Number(card.querySelector("[data-testid=stock]")?.dataset.quota ?? 0),
+        ]"""
+    )
+    return title, quota
+
+
+def test_a_card_waits_for_a_late_picture_its_stock_does_not_and_the_host_sees_how_late_it_is(
+    filmed: Show, new_page: NewPage
+) -> None:
+    desk = Desk(filmed)
+    viewer = join(prepared(new_page, lambda page: page.add_init_script(WITHOUT_WEBRTC)), filmed, "Ira")
+    wait_until_sync(lambda: way(viewer) == "hls", 40, "the picture by HLS")
+    sale_id = desk.fire_named("pr_scarf", quota=5, countdown_ms=0)
+    wait_until_sync(lambda: on_card(viewer)[1] == 5, 10, "the sale to be on the card")
+    scarf, quota = on_card(viewer)
+    for _ in range(3):  # a machine that stood still for as long as the picture is late shows nothing
+        pin(desk, "pr_tea_tin")
+        desk.call("POST", f"/api/sales/{sale_id}/stock", {"delta": 1})
+        wait_until_sync(lambda quota=quota: on_card(viewer) != (scarf, quota), 20, "news on the card")
+        was_held = on_card(viewer) == (scarf, quota + 1)
+        wait_until_sync(lambda: on_card(viewer)[0] != scarf, 20, "the picture to come to the cue")
+        if was_held:
+            break
+        pin(desk, "pr_scarf")
+        quota += 1
+        wait_until_sync(lambda quota=quota: on_card(viewer) == (scarf, quota), 20, "the card as before")
+    assert was_held
+
+    console = sign_in(new_page, filmed)
+    console.get_by_test_id("plot-latency").click()
+    console.get_by_test_id("latency-pictures").click()
+    # The page tells it with a ping each 10 s, the hub each 5 s, and the console looks each 5 s.
+    expect(console.get_by_test_id("delays-note")).to_contain_text("HLS: 1 watching", timeout=30_000)
+
+
+def pin(desk: Desk, product_id: str) -> None:
+    desk.call("PUT", "/api/rooms/rm_demo/pin", {"product_id": product_id})
+
+
 def test_a_viewer_beyond_the_capacity_gets_hls_and_webrtc_when_there_is_room_again(
     tmp_path_factory: pytest.TempPathFactory, new_page: NewPage
 ) -> None:
@@ -245,7 +290,7 @@ def test_the_owner_downloads_a_film_in_the_console(filmed: Show, new_page: NewPa
     assert not folder.exists()
 
 
-def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_and_chapters(
+def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_chapters(
     filmed: Show, new_page: NewPage
 ) -> None:
     host, shelf = Host(), Shelf(filmed.folder / "recordings")
@@ -267,9 +312,16 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_and_chapter
             (3, "comment", {"id": "c2", "name": "Bob", "text": "late words", "at_ms": began_ms + 21_000}),
         ],
     )
+    sale_id = Desk(filmed).fire_named("pr_mug", quota=9, countdown_ms=0)
     console = sign_in(new_page, filmed)
     with sqlite3.connect(filmed.folder / "flashroom.db") as database:
         database.execute("UPDATE room SET rehearsal = 0")
+        opened = (began_ms + 15_000, began_ms + 21_000, sale_id)
+        database.execute("UPDATE sale SET opened_at_ms = ?, closed_at_ms = ? WHERE sale_id = ?", opened)
+        database.executemany(
+            "INSERT INTO stock_sample (sale_id, at_ms, available, held, sold) VALUES (?, ?, ?, ?, ?)",
+            [(sale_id, began_ms + 16_000, 6, 2, 1), (sale_id, began_ms + 20_500, 4, 2, 3)],
+        )
     answer = console.request.post(
         f"{filmed.web_url}/api/rooms/rm_demo/status",
         data={"status": "ended"},
@@ -279,10 +331,14 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_and_chapter
 
     viewer = join(new_page, filmed, "Eve")
     viewer.get_by_test_id("watch-again").click()
-    lines = viewer.get_by_test_id("replay-comment")
+    lines, stock = viewer.get_by_test_id("replay-comment"), viewer.get_by_test_id("replay-stock")
     expect(lines).to_have_text(["Ann early words"])
+    expect(stock).to_have_count(0)
     viewer.get_by_test_id("chapter").click()
+    expect(stock).to_have_attribute("data-sale", sale_id)
     expect(lines).to_have_text(["Ann early words", "Bob late words"])
+    expect(stock.get_by_test_id("stock")).to_have_attribute("data-sold", "3")
+    expect(stock).to_contain_text("closed")
     shown = viewer.get_by_test_id("replay-video").evaluate("video => [video.currentTime, video.error]")
     assert shown[0] >= 20
     assert shown[1] is None

@@ -18,6 +18,7 @@ from tests.live.api import (
     test_endpoint,
     test_orders,
     test_people,
+    test_replay,
     test_rooms,
     test_run_of_show,
     test_sales,
@@ -52,6 +53,8 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_charts.test_the_funnel_and_the_money_tell_placed_paid_and_refunded_apart,
     test_charts.test_the_summary_counts_the_same_and_comes_as_csv,
     test_charts.test_the_log_comes_whole_as_csv_and_as_json_lines,
+    test_replay.test_a_replay_gets_the_stock_of_its_sales_from_moment_to_moment,
+    test_replay.test_a_long_sale_is_thinned_and_keeps_its_end,
     test_answers.test_calls_that_come_together_each_get_their_own_answer,
     test_answers.test_one_key_asked_for_many_times_at_once_is_claimed_once,
 )

@@ -116,6 +116,8 @@ async def test_rooms_of_every_node_have_one_order_values_and_personal_messages_o
                 await b.client.command("like", count=7)
                 await wait_until(lambda: a.client.values.get("likes") == (7, {"total": 7}))
                 await wait_until(lambda: a.client.values["watching"][1]["count"] == 2)
+                assert (await one.broker.enter_delays(room, "one", [1, 2]))[:2] == [1, 2]
+                assert (await other.broker.enter_delays(room, "other", [3]))[:2] == [4, 2]
                 await other.broker.publish_personal(room, "gu_a", "order", {"n": 1})
                 await wait_until(lambda: [data for _, data in a.personal] == [{"n": 1}])
                 assert b.personal == []

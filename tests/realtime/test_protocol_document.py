@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import realtime
-from realtime import broker, protocol
+from realtime import broker, delays, protocol
 from realtime.protocol import CloseCode, Kind
 from realtime.room import RESUME_MAX_BYTES, RING_EVENTS, SNAPSHOT_MAX_BYTES
 from realtime.settings import HubSettings
@@ -57,6 +57,8 @@ S = HubSettings()
         f"within {S.join_timeout_s:g} s of connecting",
         f"(1..{protocol.MAX_COMMENT_CHARACTERS} characters after trimming)",
         f"`count` 1..{protocol.MAX_LIKES_PER_COMMAND}",
+        f"`delay_ms` (0..{delays.MAX_DELAY_MS})",
+        f"Redis each {S.delays_interval_s:g} s",
         f"more than {S.in_flight_max} commands",
         f"no answer from behind the hub within {S.command_timeout_s:g} s",
         f"more than {broker.COMMENTS_PER_WINDOW} comments in {broker.COMMENT_WINDOW_MS // 1000} s",

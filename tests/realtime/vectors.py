@@ -119,6 +119,7 @@ COMMANDS: dict[str, list[Any]] = {
     "a hold": [5, "hold", {"request_id": "abcd-1234", "sale_id": "sl_1", "quantity": 1}],
     "an acknowledgement": [6, "ack", {"personal_offset": AT_MS}],
     "a ping": [4_294_967_295, "ping", {"client_time_ms": AT_MS}],
+    "a ping that tells how late the picture is": [9, "ping", {"video": "hls", "delay_ms": 2800}],
 }
 
 # (what, message, then: epoch, offset, texts in order, values, personal offset)

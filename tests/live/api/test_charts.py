@@ -11,6 +11,7 @@ from commerce import reconciliation
 from commerce.clock import wall_clock_ms
 from live.decision_times import BOUNDS_MS, DecisionTimes, percentile_ms
 from live.samples import Sampler
+from realtime import delays
 from tests.live.api.test_orders import place, tap
 from tests.live.conftest import CARD, Browser, Shop
 
@@ -100,6 +101,32 @@ async def test_decision_times_of_two_hubs_add_up(shop: Shop) -> None:
     (point,) = seen["points"]
     assert point["count"] == 20
     assert point["p50_ms"] <= 5 < 300 < point["p95_ms"] <= point["p99_ms"] <= 500
+
+
+async def test_the_delays_of_pictures_are_told_by_way_and_only_to_staff(shop: Shop) -> None:
+    path = f"/api/rooms/{shop.room_id}/charts/delays"
+    analyst, guest = await shop.staff("analyst"), await shop.guest()
+    assert (await guest.get(path)).status_code == 401
+    empty = (await analyst.get(path)).json()
+    assert empty["webrtc"] == empty["hls"] == {"pages": 0, "p50_ms": None, "p95_ms": None}
+    assert not any(one["webrtc"] or one["hls"] for one in empty["classes"])
+    counts = delays.no_counts()
+    counts[delays.place_of({"video": "webrtc", "delay_ms": 80})] = 30
+    counts[delays.place_of({"video": "hls", "delay_ms": 2_800})] = 18
+    counts[delays.place_of({"video": "hls", "delay_ms": 9_000})] = 2
+    for hub in ("one", "other"):
+        await shop.wiring.broker.enter_delays(shop.room_id, hub, counts)
+    seen = (await analyst.get(path)).json()
+    assert {
+        one["up_to_ms"]: (one["webrtc"], one["hls"]) for one in seen["classes"] if one["webrtc"] + one["hls"]
+    } == {
+        100: (60, 0),
+        3_000: (0, 36),
+        10_000: (0, 4),
+    }
+    assert seen["webrtc"]["pages"] == 60
+    assert 50 < seen["webrtc"]["p50_ms"] < seen["webrtc"]["p95_ms"] <= 100
+    assert 2_500 < seen["hls"]["p50_ms"] <= 3_000 < 7_000 < seen["hls"]["p95_ms"] <= 10_000
 
 
 def test_a_percentile_is_inside_its_class() -> None:

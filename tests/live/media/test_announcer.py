@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from live.media.announcer import Announcer
 from live.media.sessions import Sessions
 from realtime.broker import BrokerUnavailable
@@ -19,8 +21,13 @@ class Room:
         self.sessions = Sessions(self.clock)
         self.said: list[tuple[int, dict[str, Any]]] = []
         self.is_down = False
+        self.known: dict[str, Any] | None = None
         self.announcer = Announcer(
-            self.sessions, self._publish, lambda: int(self.clock.now_s * 1000), self.clock
+            self.sessions,
+            self._publish,
+            lambda: int(self.clock.now_s * 1000),
+            self.clock,
+            value_now=self._known,
         )
         self.source = RecordingSource()
 
@@ -29,6 +36,11 @@ class Room:
             raise BrokerUnavailable
         assert room_id == "rm_1"
         self.said.append(values["media"])
+
+    async def _known(self, _: str) -> dict[str, Any] | None:
+        if self.is_down:
+            raise BrokerUnavailable
+        return self.known
 
     def send(self) -> None:
         self.sessions.stream("rm_1").receive(self.source, "video", "H264", 1, 0, True, KEY)
@@ -47,6 +59,7 @@ async def test_a_room_hears_of_its_publisher_and_of_their_absence_within_three_s
             {
                 "publishing": True,
                 "since_ms": 100_000,
+                "zero_ms": 100_000,
                 "recording": "off",
                 "whep": "/whep/rm_1",
                 "hls": "/hls/rm_1/index.m3u8",
@@ -93,3 +106,30 @@ async def test_at_its_end_the_process_says_that_nothing_is_on_air() -> None:
     stop.set()
     await room.announcer.run(stop)
     assert [data["publishing"] for _, data in room.said] == [True, False]
+
+
+@pytest.mark.parametrize(("away_s", "zero_ms"), [(119, 40_000), (121, 100_000)])
+async def test_a_new_process_goes_on_in_the_show_s_media_time_for_two_minutes(
+    away_s: int, zero_ms: int
+) -> None:
+    room = Room()
+    room.known = {"publishing": False, "since_ms": 100_000 - away_s * 1000, "zero_ms": 40_000}
+    room.sessions.stream("rm_1").attach(room.source)
+    room.is_down = True
+    room.send()
+    await room.announcer.look()
+    room.is_down = False
+    await room.announcer.look()
+    assert [data["zero_ms"] for _, data in room.said] == [zero_ms]
+
+
+async def test_a_picture_that_comes_back_soon_goes_on_in_its_media_time() -> None:
+    room = Room()
+    room.sessions.stream("rm_1").attach(room.source)
+    for number, away_s in enumerate((60, 200, 0)):
+        room.sessions.stream("rm_1").receive(room.source, "video", "H264", number, 0, True, KEY)
+        await room.announcer.look()
+        room.clock.now_s += 3
+        await room.announcer.look()  # it is said that the picture is gone
+        room.clock.now_s += away_s
+    assert [data["zero_ms"] for _, data in room.said if data["publishing"]] == [100_000, 100_000, 366_000]

@@ -111,7 +111,7 @@ export const words = defineWords(
     plot_rush_asks: "Was it fair? Were there machines?",
     plot_watching_asks: "What moved the audience?",
     plot_funnel_asks: "Where do buyers fall out?",
-    plot_latency_asks: "Is the machine late?",
+    plot_latency_asks: "Is the machine or the picture late?",
     plot_money_asks: "What is really earned?",
     // desk
     sale_desk: "Sale desk",
@@ -717,7 +717,7 @@ export const words = defineWords(
     plot_rush_asks: "公平吗？有没有机器抢？",
     plot_watching_asks: "什么带动了观众？",
     plot_funnel_asks: "买家在哪一步流失？",
-    plot_latency_asks: "系统慢不慢？",
+    plot_latency_asks: "系统慢不慢？画面晚不晚？",
     plot_money_asks: "到底收了多少？",
     sale_desk: "秒杀台",
     desk_body: "当前秒杀",

@@ -9,6 +9,7 @@ import { Bag } from "./bag";
 import { ChatLog, ChatOverlay, Composer } from "./chat";
 import { Checkout } from "./checkout";
 import { SessionContext, useSession } from "./context";
+import { DelaySheet } from "./delay-sheet";
 import { Dock } from "./dock";
 import { EventBanner } from "./event-banner";
 import { Fairness } from "./fairness";
@@ -154,6 +155,8 @@ function Panels() {
           <LateReplay />
         </Sheet>
       );
+    case "delay":
+      return <DelaySheet />;
     case "watching":
       return (
         <Sheet key="watching" title={shared.t("watching")} kind="dialog" onClose={close}>

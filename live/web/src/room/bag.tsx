@@ -15,7 +15,7 @@ export function Bag() {
   const session = useSession();
   const products = session.products.value;
   if (!products.length) return <p class="empty">{w("bag_empty")}</p>;
-  const pinnedId = session.store.pin.value.product_id;
+  const pinnedId = session.shownId.value;
   const withSales = products.map((product) => ({ product, sale: session.saleOf(product.product_id) }));
   const urgency = ({ product, sale }: { product: Product; sale: SaleValue | null }): number =>
     (sale && (sale.state === "open" || sale.state === "countdown" || sale.state === "paused") ? 4 : 0) +
@@ -50,7 +50,7 @@ export function Bag() {
 function BagState({ product, sale }: { product: Product; sale: SaleValue | null }) {
   const session = useSession();
   const kind = useMemo(() => computed(() => session.buyStateOf(sale).kind), [session, sale]);
-  const isPinned = session.store.pin.value.product_id === product.product_id;
+  const isPinned = session.shownId.value === product.product_id;
   const stock = sale && session.store.stock.value.get(sale.sale_id);
   const isRunning = sale && (sale.state === "open" || sale.state === "paused");
   return (

@@ -76,7 +76,7 @@ function HostAway() {
 function SaleOrNews() {
   const session = useSession();
   const { store } = session;
-  const pinnedId = store.pin.value.product_id;
+  const pinnedId = session.shownId.value;
   const running = [...store.sales.value.values()];
   const countdown = running.find((s) => s.state === "countdown");
   if (countdown) return <CountdownBanner sale={countdown} isPinned={countdown.product_id === pinnedId} />;

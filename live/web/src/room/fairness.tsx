@@ -12,7 +12,7 @@ import { w } from "./words";
 export function Fairness() {
   const session = useSession();
   const { store, things } = session;
-  const pinnedId = store.pin.value.product_id;
+  const pinnedId = session.shownId.value;
   const sales = [...store.sales.value.values()].filter((s) => s.state !== "draft" && s.state !== "ready");
   const sale = (pinnedId && session.saleOf(pinnedId)) || sales.find((s) => s.state === "open" || s.state === "paused") || sales[0];
   const attempts = things.attempts.value;

@@ -22,3 +22,39 @@ export function filmAt(spans: readonly Span[], wallMs: number, durationS: number
   }
   return at;
 }
+
+/** A sale's stock over the show; a point is [ms after the beginning, available, held, sold] and holds until the next one. */
+export interface StockTrack {
+  sale_id: string;
+  product_id: string;
+  round: number;
+  price_minor: number;
+  currency: string;
+  opened_at_ms: number;
+  closed_at_ms: number | null;
+  points: readonly (readonly [afterMs: number, available: number, held: number, sold: number])[];
+}
+
+export interface StockThen {
+  track: StockTrack;
+  available: number;
+  held: number;
+  sold: number;
+  quota: number;
+  /** The sale took no taps any more. */
+  isClosed: boolean;
+}
+
+/**
+ * The stock to show at a moment: of the newest round on the product that was on the card then, else of the newest sale that was open. Null
+ * before one has opened, and where nothing is known of it.
+ */
+export function stockThen(tracks: readonly StockTrack[], beganMs: number, pinnedId: string | null, wallMs: number): StockThen | null {
+  const isOpen = (track: StockTrack): boolean => track.closed_at_ms === null || wallMs < track.closed_at_ms;
+  const opened = tracks.filter((one) => one.opened_at_ms <= wallMs).toSorted((a, b) => b.opened_at_ms - a.opened_at_ms);
+  const track = opened.find((one) => one.product_id === pinnedId) ?? opened.find(isOpen);
+  const point = track?.points.findLast(([afterMs]) => beganMs + afterMs <= wallMs);
+  if (!track || !point) return null;
+  const [, available, held, sold] = point;
+  return { track, available, held, sold, quota: available + held + sold, isClosed: !isOpen(track) };
+}

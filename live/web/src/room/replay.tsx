@@ -1,15 +1,19 @@
-/** The show again: its film, with what was said in step, and a chapter for each thing that was shown. */
+/** The show again: its film, with what was said and how stock stood in step, and a chapter for each thing that was shown. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api } from "../shared/api";
+import { api, Problem } from "../shared/api";
 import { formatElapsed } from "../shared/clock";
 import type { MediaAccess } from "../shared/media-session";
-import { localised } from "../shared/words";
+import { formatMoney } from "../shared/money";
+import { StockBar } from "../shared/stock-bar";
+import { language, localised } from "../shared/words";
 import { useSession } from "./context";
-import { filmAt, type Span, wallAt } from "./replay-sync";
+import { filmAt, type Span, stockThen, type StockThen, type StockTrack, wallAt } from "./replay-sync";
 import { w } from "./words";
 
 const LINES_SHOWN = 8;
+/** The API gives no more at once. */
+const MAX_SPAN_MS = 48 * 3_600_000;
 
 interface Film {
   url: string;
@@ -27,6 +31,7 @@ interface Show {
   film: Film;
   src: string;
   events: Happened[];
+  tracks: { from_ms: number; sales: StockTrack[] };
 }
 
 export function Replay() {
@@ -54,6 +59,8 @@ export function Replay() {
     () => show?.events.filter((one) => one.type === "comment" && one.at_ms <= wallMs).slice(-LINES_SHOWN) ?? [],
     [show, Math.floor(wallMs / 500)],
   );
+  const pinnedId = show?.events.findLast((one) => one.type === "pin" && one.at_ms <= wallMs)?.data.product_id ?? null;
+  const stock = show && stockThen(show.tracks.sales, show.tracks.from_ms, pinnedId, wallMs);
   if (trouble) return <p role="alert">{w(`replay_${trouble}`)}</p>;
   if (!show) return <p aria-busy="true">{w("loading")}</p>;
   const chapters = show.events.filter((one) => one.type === "pin" && one.data.product_id);
@@ -70,6 +77,7 @@ export function Replay() {
         onTimeUpdate={(event) => setFilmS(event.currentTarget.currentTime)}
         onError={() => setTrouble("failed")}
       />
+      {stock && <Stock stock={stock} />}
       <ol class="replay-lines" aria-label={w("replay_chat")}>
         {lines.map((line) => (
           <li key={line.data.id} data-testid="replay-comment">
@@ -102,6 +110,21 @@ export function Replay() {
   );
 }
 
+/** What there was at that moment of the film, and at what price: then, not now. */
+function Stock({ stock }: { stock: StockThen }) {
+  const session = useSession();
+  const { track } = stock;
+  return (
+    <section class="replay-stock" aria-label={w("replay_stock")} data-testid="replay-stock" data-sale={track.sale_id}>
+      <p>
+        <b>{localised(session.product(track.product_id)?.title)}</b> <span class="num">{formatMoney(track.price_minor, track.currency, language.value)}</span>
+        {stock.isClosed && <span class="badge">{w("replay_closed")}</span>}
+      </p>
+      <StockBar stock={stock} />
+    </section>
+  );
+}
+
 /** The newest show of the room that has a film; null when there is none. */
 async function newestShow(roomId: string): Promise<Show | null> {
   const path = `/api/rooms/${encodeURIComponent(roomId)}/media-tokens`;
@@ -118,5 +141,18 @@ async function newestShow(roomId: string): Promise<Show | null> {
   const { events } = (await get(`${access.url}/${newest.recording_id}/events.json`)) as { events: Happened[] };
   const src = new URL(film.url, access.url);
   src.searchParams.set("token", access.token);
-  return { film, src: src.href, events };
+  return { film, src: src.href, events, tracks: await stockOf(roomId, film) };
+}
+
+/** The stock while the film was made; the film plays without it where it can't be had. */
+async function stockOf(roomId: string, film: Film): Promise<Show["tracks"]> {
+  const [first, last] = [film.spans[0], film.spans.at(-1)];
+  if (!first || !last) return { from_ms: 0, sales: [] };
+  const untilMs = Math.min(first.wall_ms + MAX_SPAN_MS, Math.ceil(last.wall_ms + (film.duration_s - last.at_s) * 1000));
+  try {
+    return await api.get(`/api/rooms/${encodeURIComponent(roomId)}/replay/stock?from_ms=${Math.floor(first.wall_ms)}&until_ms=${untilMs}`);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { from_ms: 0, sales: [] };
+  }
 }

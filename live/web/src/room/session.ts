@@ -10,6 +10,8 @@ import { currentSale, RoomStore } from "../shared/room-store";
 import type { Me, Product, RoomPage, SaleValue, TicketAnswer, ViewerIdentity } from "../shared/types";
 import { language, localised } from "../shared/words";
 import { type BuyState, buyState } from "./buy-state";
+import { cardsWait } from "./delay-sheet";
+import { type Cue, HeldCues } from "./held-cues";
 import { MyThings } from "./my-things";
 import { explainError, explainRefusal } from "./reasons";
 import type { VideoDelay, VideoState } from "./video";
@@ -25,6 +27,7 @@ export type Panel =
   | { kind: "watching" }
   | { kind: "share" }
   | { kind: "keys" }
+  | { kind: "delay" }
   | { kind: "replay" }
   | { kind: "product"; productId: string }
   | { kind: "checkout"; holdId: string };
@@ -35,6 +38,9 @@ const LIKE_FLUSH_MS = 400;
 const MAX_LIKES = 50;
 const LATE_ANSWER_MS = 2_000;
 const RUN_WITHIN_MS = 3_000;
+const MAX_TOLD_DELAY_MS = 60_000;
+/** A clock that may be further off says nothing about which moment a picture shows. */
+const CLOCK_TRUSTED_MS = 1_000;
 
 export class RoomSession {
   readonly store = new RoomStore();
@@ -57,7 +63,11 @@ export class RoomSession {
   readonly videoDelay = signal<VideoDelay | null>(null);
   readonly isLive = computed(() => this.store.connection.value.state === "live");
 
-  readonly pinned = computed<Product | null>(() => this.product(this.store.pin.value.product_id));
+  /** The product on the card: what the host pinned, once the picture has come to it. */
+  readonly shownId = signal<string | null>(null);
+  readonly pinned = computed<Product | null>(() => this.product(this.shownId.value));
+  private offered: Cue = this.store.pin.peek();
+  private readonly cues = new HeldCues(this.offered);
   private readonly startedAtMs = Date.now();
   private runVersion = Number.POSITIVE_INFINITY;
   private runTimer: ReturnType<typeof setTimeout> | undefined;
@@ -69,8 +79,10 @@ export class RoomSession {
       isFinal: (error) => error instanceof Problem && [401, 403, 404].includes(error.status),
       listener: this.store,
       clock: this.store.clock,
+      pingFacts: () => this.pictureFacts(),
     });
     effect(() => this.followRun(this.store.run.value));
+    effect(() => this.showWhatIsDue());
     this.things = new MyThings(roomId, this.connection, this.store);
     wakeWithPage(this.connection);
     this.speakOfMyThings();
@@ -137,6 +149,32 @@ export class RoomSession {
       // The bag then stays as it was; the next change asks again.
       if (!(error instanceof Problem)) throw error;
     }
+  }
+
+  private showWhatIsDue(): void {
+    const pin = this.store.pin.value;
+    if (pin !== this.offered) this.cues.offer((this.offered = pin));
+    const sales = this.store.sales.value;
+    const hasOpened = (cue: Cue): boolean => {
+      const sale = cue.product_id === null ? null : currentSale(sales.values(), cue.product_id);
+      return sale?.state === "open" && (sale.opens_at_ms ?? 0) >= (cue.at_ms ?? 0);
+    };
+    this.shownId.value = this.cues.at({ serverMs: this.store.serverNow(), delayMs: this.cueDelayMs(), hasOpened }).product_id;
+    if (this.cues.isHolding) void heartbeat.value; // looked at again with the next beat, and not at all while nothing waits
+  }
+
+  /** How long a cue waits for the picture now; null where it doesn't. */
+  private cueDelayMs(): number | null {
+    const uncertainMs = this.store.clock.uncertaintyMs.value;
+    const isSure = cardsWait.value && uncertainMs !== null && uncertainMs <= CLOCK_TRUSTED_MS;
+    return isSure && this.video.value === "playing" ? (this.videoDelay.value?.ms ?? null) : null;
+  }
+
+  /** How late the picture is, for the host: told with the pings that there are anyway. */
+  private pictureFacts(): Record<string, unknown> {
+    const delay = this.videoDelay.peek();
+    if (this.video.peek() !== "playing" || delay === null || delay.ms === null) return {};
+    return { video: delay.way, delay_ms: Math.min(MAX_TOLD_DELAY_MS, Math.round(delay.ms)) };
   }
 
   // --- looking things up --------------------------------------------------------------------------------------

@@ -93,16 +93,24 @@ function LivePill() {
   );
 }
 
-/** How late the picture is, to a tenth of a second; the viewer sees stock and clocks at once, and may wonder why the host hasn't said it yet. */
+/** How late the picture is, to a tenth of a second; a tap says what that means, and whether cards wait for it. */
 function VideoDelayPill() {
   const session = useSession();
   const delay = session.videoDelay.value;
   if (!delay || delay.ms === null || session.video.value !== "playing") return null;
   const key = delay.way === "hls" ? "video_delay_hls" : "video_delay";
   return (
-    <span class="pill pill-small num" data-testid="video-delay" data-way={delay.way} data-ms={Math.round(delay.ms)} title={w(`${key}_means`)}>
+    <button
+      type="button"
+      class="pill pill-small pill-button num"
+      data-testid="video-delay"
+      data-way={delay.way}
+      data-ms={Math.round(delay.ms)}
+      title={w(`${key}_means`)}
+      onClick={() => (session.panel.value = { kind: "delay" })}
+    >
       {w(key, { n: (delay.ms / 1000).toFixed(1) })}
-    </span>
+    </button>
   );
 }
 

@@ -177,6 +177,8 @@ class Watcher {
 /** A WHEP session that stands. */
 class PeerPlayback implements Playback {
   private goodMs = performance.now();
+  private buffered = { pictures: 0, waitedS: 0 };
+  private bufferMs: number | null = null;
 
   private constructor(
     private readonly peer: RTCPeerConnection,
@@ -220,19 +222,23 @@ class PeerPlayback implements Playback {
     return state !== "failed" && state !== "closed" && nowMs - this.goodMs <= DISCONNECTED_FOR_MS;
   }
 
-  /** What the viewer's side adds: half the round trip and the wait in the jitter buffer. The publisher's own way comes on top. */
+  /**
+   * What the viewer's side adds: half the round trip, and the wait in the jitter buffer of the pictures since the last look. The publisher's
+   * own way comes on top.
+   */
   async delayMs(): Promise<number | null> {
     let roundTripMs: number | null = null;
-    let bufferMs: number | null = null;
     for (const report of (await this.peer.getStats()).values()) {
       if (report.type === "candidate-pair" && report.nominated && report.currentRoundTripTime !== undefined) {
         roundTripMs = report.currentRoundTripTime * 1000;
       }
       if (report.type === "inbound-rtp" && report.kind === "video" && report.jitterBufferEmittedCount > 0) {
-        bufferMs = (report.jitterBufferDelay / report.jitterBufferEmittedCount) * 1000;
+        const pictures = report.jitterBufferEmittedCount - this.buffered.pictures;
+        if (pictures > 0) this.bufferMs = ((report.jitterBufferDelay - this.buffered.waitedS) / pictures) * 1000;
+        this.buffered = { pictures: report.jitterBufferEmittedCount, waitedS: report.jitterBufferDelay };
       }
     }
-    return bufferMs === null ? null : bufferMs + (roundTripMs ?? 0) / 2;
+    return this.bufferMs === null ? null : this.bufferMs + (roundTripMs ?? 0) / 2;
   }
 
   stop(): void {

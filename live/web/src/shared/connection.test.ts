@@ -89,6 +89,7 @@ class Recorder implements RoomListener {
 }
 
 let tickets = 0;
+let facts: Record<string, unknown> = {};
 let recorder: Recorder;
 let connection: RoomConnection;
 const last = (): FakeSocket => {
@@ -115,6 +116,7 @@ beforeEach(async () => {
     clock: new ServerClock(),
     openSocket: (url) => new FakeSocket(url),
     random: () => 0.5,
+    pingFacts: () => facts,
   });
   connection.start();
   await settle();
@@ -133,6 +135,15 @@ describe("joining", () => {
     expect(recorder.state?.state).toBe("connecting");
     last().receive([4, joined()]);
     expect(recorder.state?.state).toBe("live");
+  });
+
+  it("says with each ping what the page knows then", async () => {
+    facts = {};
+    last().join();
+    expect(last().command("ping")[2]).toEqual({ client_time_ms: expect.any(Number) });
+    facts = { video: "hls", delay_ms: 2_800 };
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(last().command("ping")[2]).toMatchObject({ video: "hls", delay_ms: 2_800 });
   });
 
   it("gives up a socket that doesn't join in time, and tries another", async () => {

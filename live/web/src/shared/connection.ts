@@ -82,6 +82,8 @@ export interface ConnectionOptions {
   openSocket?: (url: string, protocol: string) => SocketLike;
   localNow?: () => number;
   random?: () => number;
+  /** More to say with each ping. */
+  pingFacts?: () => Record<string, unknown>;
 }
 
 export interface CommandOptions {
@@ -383,7 +385,7 @@ export class RoomConnection {
 
   private ping(): void {
     const sentMs = this.localNow();
-    this.command("ping", { client_time_ms: Math.round(sentMs) }).then(
+    this.command("ping", { client_time_ms: Math.round(sentMs), ...this.options.pingFacts?.() }).then(
       (reply) => this.options.clock.sample(sentMs, reply.server_time_ms as number, this.localNow()),
       () => undefined,
     );

@@ -25,7 +25,8 @@ export interface ChatValue {
 
 export interface PinValue {
   product_id: string | null;
-  at_ms: number;
+  /** null before anything was pinned. */
+  at_ms: number | null;
 }
 
 export interface LikesValue {
@@ -45,6 +46,8 @@ export interface OrdersValue {
 export interface MediaValue {
   publishing: boolean;
   since_ms: number | null;
+  /** The server's time at media time 0. */
+  zero_ms?: number;
   whep: string | null;
   hls: string | null;
   recording?: "off" | "on" | "no_space" | "failed";
@@ -148,6 +151,7 @@ export interface SaleEvent {
   state: SaleState;
   reason?: string | null;
   at_ms: number;
+  media_time_ms?: number;
 }
 
 export type WireEvent = [type: string, data: unknown];

@@ -65,6 +65,20 @@ export interface LatencyHistory {
   points: { at_ms: number; count: number; p50_ms: number; p95_ms: number; p99_ms: number }[];
 }
 
+export interface WayDelays {
+  pages: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+}
+
+export interface Delays {
+  now_ms: number;
+  webrtc: WayDelays;
+  hls: WayDelays;
+  /** Each counts what is later than the class before it; the last has no bound. */
+  classes: { up_to_ms: number | null; webrtc: number; hls: number }[];
+}
+
 export interface Rush {
   bucket_ms: number;
   opened_at_ms: number | null;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Buyers, Rush, SaleFunnel } from "./data";
-import { funnel, joinedSamples, moneyLines, rushBars, stack } from "./figures";
+import type { Buyers, Delays, Rush, SaleFunnel } from "./data";
+import { delayBars, funnel, joinedSamples, moneyLines, rushBars, stack } from "./figures";
 
 const at = (at_ms: number, available: number, held = 0, sold = 0) => ({ at_ms, available, held, sold });
 
@@ -84,4 +84,30 @@ describe("the funnel", () => {
   });
 
   it("counts ghosts only when asked", () => expect(funnel([sale(4, {})], true).steps[1]?.count).toBe(5));
+});
+
+describe("the pictures' delays", () => {
+  const none = { pages: 0, p50_ms: null, p95_ms: null };
+  const delays = (...counts: [webrtc: number, hls: number][]): Delays => ({
+    now_ms: 0,
+    webrtc: none,
+    hls: none,
+    classes: counts.map(([webrtc, hls], n) => ({ up_to_ms: n === counts.length - 1 ? null : (n + 1) * 100, webrtc, hls })),
+  });
+
+  it("are drawn from the first class with a page to the last, HLS on WebRTC", () => {
+    const bars = delayBars(delays([0, 0], [4, 0], [0, 0], [1, 6], [0, 0], [0, 0]));
+    expect(bars.both).toEqual([4, 0, 7]);
+    expect(bars.webrtc).toEqual([4, 0, 1]);
+    expect(bars.bounds).toEqual([
+      { fromMs: 100, toMs: 200 },
+      { fromMs: 200, toMs: 300 },
+      { fromMs: 300, toMs: 400 },
+    ]);
+    expect(bars.total).toBe(11);
+  });
+
+  it("have a last class without a bound", () => expect(delayBars(delays([0, 0], [0, 2])).bounds).toEqual([{ fromMs: 100, toMs: null }]));
+
+  it("are nothing when nobody watches", () => expect(delayBars(delays([0, 0], [0, 0]))).toMatchObject({ xs: [], total: 0 }));
 });

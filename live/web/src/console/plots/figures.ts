@@ -1,7 +1,7 @@
 /** From what the API and the room say to the numbers that are drawn. No I/O, no words. */
 
 import type { Sample } from "../burn-down";
-import type { Buyers, MoneyStep, Rush, SaleFunnel } from "./data";
+import type { Buyers, Delays, MoneyStep, Rush, SaleFunnel } from "./data";
 
 /** Hands that react to what the eye sees need longer than this. */
 export const HUMAN_MS = 150;
@@ -122,4 +122,33 @@ export function funnel(sales: readonly SaleFunnel[], withGhosts: boolean): Funne
     return { name, count, percentOfBefore };
   });
   return { steps, lost: { expired: sum("expired"), declined: sum("declined"), cancelled: sum("cancelled"), refunded: sum("refunded") } };
+}
+
+export interface DelayBars {
+  xs: number[];
+  webrtc: number[];
+  hls: number[];
+  /** WebRTC below, HLS on top of it. */
+  both: number[];
+  /** Each bar's bounds; null where it has none. */
+  bounds: { fromMs: number; toMs: number | null }[];
+  total: number;
+}
+
+/** The classes from the first to the last that has a page, the empty ones between them too. */
+export function delayBars(delays: Delays): DelayBars {
+  const made: DelayBars = { xs: [], webrtc: [], hls: [], both: [], bounds: [], total: 0 };
+  const has = (one: Delays["classes"][number]): boolean => one.webrtc + one.hls > 0;
+  const first = delays.classes.findIndex(has);
+  const last = delays.classes.findLastIndex(has);
+  for (let n = Math.max(0, first); n <= last; n++) {
+    const { up_to_ms: toMs = null, webrtc = 0, hls = 0 } = delays.classes[n] ?? {};
+    made.xs.push(made.xs.length);
+    made.webrtc.push(webrtc);
+    made.hls.push(hls);
+    made.both.push(webrtc + hls);
+    made.bounds.push({ fromMs: delays.classes[n - 1]?.up_to_ms ?? 0, toMs });
+    made.total += webrtc + hls;
+  }
+  return made;
 }

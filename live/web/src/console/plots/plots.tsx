@@ -10,8 +10,8 @@ import { useDesk, useTicking } from "../context";
 import { Empty, ProblemLine } from "../parts";
 import type { RoomDesk } from "../room-desk";
 import { Chart } from "./chart";
-import type { HistoryMark, LatencyHistory, MoneyHistory, Rush, SaleFunnel, StockHistory, WatchingHistory } from "./data";
-import { funnel, HUMAN_MS, joinedSamples, moneyLines, rushBars, stack } from "./figures";
+import type { Delays, HistoryMark, LatencyHistory, MoneyHistory, Rush, SaleFunnel, StockHistory, WatchingHistory } from "./data";
+import { delayBars, funnel, HUMAN_MS, joinedSamples, moneyLines, rushBars, stack } from "./figures";
 import { useHistory } from "./history";
 import "./plots.css";
 import type { Mark, PlotSpec, Tone } from "./spec";
@@ -27,6 +27,8 @@ const RUSH_EVERY_MS = 2_000;
 const LEAD_MS = 3_000;
 /** No projection reaches further ahead than this part of what has been. */
 const MAX_AHEAD = 0.6;
+/** As many bounds of classes as can be read beside each other. */
+const MAX_DELAY_LABELS = 7;
 
 export function Plot({ kind }: { kind: PlotKind }) {
   switch (kind) {
@@ -249,8 +251,55 @@ function FunnelPlot() {
 
 // --- latency ----------------------------------------------------------------------------------------------------
 
-/** Is the machine late? */
+/** Is the machine late, or the picture? */
 function LatencyPlot() {
+  const [ofPictures, setOfPictures] = useState(false);
+  return (
+    <>
+      <div class="plot-choice" role="group" aria-label={p("late_what")}>
+        {[false, true].map((one) => (
+          <button key={String(one)} type="button" class="filter" aria-pressed={ofPictures === one} data-testid={one ? "latency-pictures" : "latency-decisions"} onClick={() => setOfPictures(one)}>
+            {p(one ? "late_pictures" : "late_decisions")}
+          </button>
+        ))}
+      </div>
+      {ofPictures ? <DelaysPlot /> : <DecisionsPlot />}
+    </>
+  );
+}
+
+/** How late do viewers see it? */
+function DelaysPlot() {
+  const desk = useDesk();
+  const lang = language.value;
+  const { data, problem } = useHistory<Delays>(desk.path("/charts/delays"), HISTORY_EVERY_MS);
+  const empty: [string, string] = [p("delays_empty"), p("delays_empty_hint")];
+  const bars = data && delayBars(data);
+  if (!data || !bars?.total) return <Frame spec={null} empty={empty} problem={problem} isLoading={data === null} />;
+  const s = (ms: number | null): string => (ms === null ? "–" : `${Number((ms / 1000).toFixed(ms < 1000 ? 2 : 1))} s`);
+  const label = (index: number): string => {
+    const bar = bars.bounds[index];
+    return !bar ? "" : bar.toMs === null ? `> ${s(bar.fromMs)}` : `≤ ${s(bar.toMs)}`;
+  };
+  const says = (way: "webrtc" | "hls"): string => (data[way].pages ? p("delays_way", { way: p(way), n: data[way].pages, p50: s(data[way].p50_ms), p95: s(data[way].p95_ms) }) : "");
+  const said = [says("webrtc"), says("hls")].filter(Boolean);
+  const everyNth = Math.ceil(bars.xs.length / MAX_DELAY_LABELS);
+  const spec: PlotSpec = {
+    id: `delays/${lang}`,
+    sentence: said.join(" "),
+    xs: bars.xs,
+    series: [
+      { name: p("hls"), tone: "warn", shape: "bars", values: bars.both, said: bars.hls, idle: data.hls.pages, isHatched: true },
+      { name: p("webrtc"), tone: "good", shape: "bars", values: bars.webrtc, idle: data.webrtc.pages },
+    ],
+    marks: [],
+    x: { from: -0.5, to: bars.xs.length - 0.5, isTime: false, say: label, ticks: bars.xs.filter((n) => n % everyNth === 0) },
+    y: { say: count, atLeast: 4 },
+  };
+  return <Frame spec={spec} note={<span data-testid="delays-note">{said.join(" · ")}</span>} empty={empty} />;
+}
+
+function DecisionsPlot() {
   const desk = useDesk();
   const lang = language.value;
   const { data, problem } = useHistory<LatencyHistory>(desk.path("/charts/latency"), HISTORY_EVERY_MS);
