@@ -39,6 +39,9 @@ class Room:
     version: int
     desk_user_id: str | None
     desk_since_ms: int | None
+    desk_asker_id: str | None
+    desk_asked_at_ms: int | None
+    desk_answer: str | None
     run_version: int
 
     def values(self) -> dict[str, Value]:
@@ -66,7 +69,16 @@ class Room:
                 },
             ),
             # Viewers hear it, too: an id says nothing to them, and a name is the API's to give.
-            "desk": (self.version, {"holder_id": self.desk_user_id, "since_ms": self.desk_since_ms}),
+            "desk": (
+                self.version,
+                {
+                    "holder_id": self.desk_user_id,
+                    "since_ms": self.desk_since_ms,
+                    "asker_id": self.desk_asker_id,
+                    "asked_at_ms": self.desk_asked_at_ms,
+                    "answer": self.desk_answer,
+                },
+            ),
             "run": (self.version, {"version": self.run_version}),
         }
 

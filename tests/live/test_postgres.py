@@ -42,7 +42,7 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_console.test_a_call_that_is_repeated_after_a_crash_tells_of_itself_once,
     test_console.test_the_log_is_read_in_pages_from_the_newest,
     test_desk.test_a_take_over_is_told_to_all_and_locks_the_one_who_had_it,
-    test_desk.test_of_two_who_take_over_at_once_one_is_asked_again,
+    test_desk.test_of_two_who_ask_at_once_one_is_told_of_the_other,
     test_people.test_the_last_owner_stays,
     test_people.test_an_invitation_makes_an_account_that_works_in_the_room,
     test_people.test_a_withdrawn_or_replaced_invitation_opens_nothing,

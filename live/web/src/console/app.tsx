@@ -5,6 +5,7 @@ import { language, localised, shared } from "../shared/words";
 import { AcceptInvite, inviteToken } from "./accept-invite";
 import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
+import { DeskRequestCard } from "./desk-strip";
 import { KeysSheet, useKeys } from "./keys";
 import type { Tab } from "./room-desk";
 import { RoomColumn } from "./room-column";
@@ -114,6 +115,7 @@ function Desk() {
           </button>
         ))}
       </nav>
+      <DeskRequestCard />
       {desk.isKeysOpen.value && <KeysSheet />}
       {desk.isSummaryOpen.value && <SummarySheet />}
     </div>

@@ -16,6 +16,7 @@ describe("the command line", () => {
     ["/FIRE", { name: "fire" }],
     ["/end", { name: "end_now" }],
     ["/desk take", { name: "take_desk" }],
+    ["/desk give", { name: "give_desk" }],
     ["/chat off", { name: "chat", isOn: false }],
     ["/plot money", { name: "plot", kind: "money" }],
   ])("%s", (line, command) => expect(parse(line)).toEqual(command));

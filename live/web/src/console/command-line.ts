@@ -36,6 +36,12 @@ export const USAGES: readonly Usage[] = [
   { verb: "keys", form: "/keys", word: "line_keys" },
 ];
 
+const DESK_WORDS: Readonly<Record<string, Command>> = {
+  take: { name: "take_desk" },
+  leave: { name: "leave_desk" },
+  give: { name: "give_desk" },
+  keep: { name: "keep_desk" },
+};
 const MAX_SLOW_S = 600;
 const MAX_MUTE_S = 30 * 86_400;
 const MAX_UNITS = 1_000_000;
@@ -69,7 +75,7 @@ export function parse(line: string): Command | null {
     case "stock":
       return stock(words);
     case "desk":
-      return words.length === 1 && words[0] === "take" ? { name: "take_desk" } : words.length === 1 && words[0] === "leave" ? { name: "leave_desk" } : null;
+      return words.length === 1 ? (DESK_WORDS[words[0] ?? ""] ?? null) : null;
     case "hide":
       return only({ name: "hide_message" });
     case "restore":

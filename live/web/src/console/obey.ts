@@ -61,6 +61,10 @@ export function obey(desk: RoomDesk, command: Command): boolean {
     case "leave_desk":
       void desk.hold.leave();
       return true;
+    case "give_desk":
+    case "keep_desk":
+      void desk.hold.answer(command.name === "give_desk" ? "hand_over" : "keep");
+      return desk.hold.isMine && desk.hold.request.peek() !== null;
     case "next_message":
     case "previous_message":
       desk.sideTab.value = "chat";
