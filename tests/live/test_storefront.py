@@ -31,6 +31,9 @@ ROOM = Room(
     run_version=0,
     desk_user_id=None,
     desk_since_ms=None,
+    desk_asker_id=None,
+    desk_asked_at_ms=None,
+    desk_answer=None,
 )
 PAGE = "<!doctype html><html><head><title>Flashroom</title></head><body></body></html>"
 

@@ -31,6 +31,7 @@ export const USAGES: readonly Usage[] = [
   { verb: "review", form: "/review on", word: "line_review" },
   { verb: "chat", form: "/chat off", word: "line_chat" },
   { verb: "announce", form: "/announce …", word: "line_announce" },
+  { verb: "caption", form: "/caption …", word: "line_caption" },
   { verb: "status", form: "/status live", word: "line_status" },
   { verb: "plot", form: "/plot rush", word: "line_plot" },
   { verb: "keys", form: "/keys", word: "line_keys" },
@@ -42,6 +43,7 @@ const DESK_WORDS: Readonly<Record<string, Command>> = {
   give: { name: "give_desk" },
   keep: { name: "keep_desk" },
 };
+const MAX_CAPTION = 200;
 const MAX_SLOW_S = 600;
 const MAX_MUTE_S = 30 * 86_400;
 const MAX_UNITS = 1_000_000;
@@ -94,7 +96,8 @@ export function parse(line: string): Command | null {
     case "chat":
       return words.length === 1 && (words[0] === "on" || words[0] === "off") ? { name: verb, isOn: words[0] === "on" } : null;
     case "announce":
-      return rest ? { name: "announce", text: rest } : null;
+    case "caption":
+      return rest && (verb === "announce" || rest.length <= MAX_CAPTION) ? { name: verb, text: rest } : null;
     case "status":
       return words.length === 1 && (words[0] === "live" || words[0] === "away") ? { name: "status", status: words[0] } : null;
     case "plot": {

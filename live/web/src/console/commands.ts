@@ -31,6 +31,7 @@ export type Command =
   | { name: "review"; isOn: boolean }
   | { name: "chat"; isOn: boolean }
   | { name: "announce"; text: string }
+  | { name: "caption"; text: string }
   | { name: "status"; status: "live" | "away" }
   | { name: "plot"; kind: PlotName }
   | { name: "write" }

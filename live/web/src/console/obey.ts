@@ -107,6 +107,9 @@ export function obey(desk: RoomDesk, command: Command): boolean {
     case "announce":
       void desk.moderation.announce(command.text);
       return true;
+    case "caption":
+      void desk.moderation.caption(command.text);
+      return true;
     case "status":
       void desk.setStatus(command.status);
       return desk.may("produce");

@@ -50,6 +50,14 @@ export interface MediaValue {
   recording?: "off" | "on" | "no_space" | "failed";
 }
 
+/** What is being said, until it is replaced or its time is over. */
+export interface CaptionsValue {
+  text: string;
+  language: string | null;
+  at_ms: number;
+  until_ms: number;
+}
+
 /** Who holds the sale desk and who asks for it: accounts' ids, whose names the API tells staff. */
 export interface DeskValue {
   holder_id: string | null;
