@@ -160,10 +160,10 @@ async def pin(c: AsyncConnection, room_id: str, product_id: str | None, now_ms: 
 
 
 async def set_status(c: AsyncConnection, room_id: str, status: str, now_ms: int) -> Room:
-    """Go on air, away, or end; the first time on air sets when the show started."""
+    """Go on air, away, or end; the first time on air after preshow or an end sets when the show started."""
     before = await get(c, room_id)
     started_at_ms = before.started_at_ms
-    if status == "live" and (started_at_ms is None or before.status == "ended"):
+    if status == "live" and (started_at_ms is None or before.status in ("preshow", "ended")):
         started_at_ms = now_ms
     return await change(c, room_id, status=status, started_at_ms=started_at_ms)
 

@@ -11,7 +11,7 @@ from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
 from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
-from live import audit, rooms
+from live import audit, rooms, shows
 from live.api import models
 from live.api.desk import saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query
@@ -87,6 +87,8 @@ async def _status(call: Call) -> models.RoomShown:
         before = await rooms.get(c, room_id)
         after = await rooms.set_status(c, room_id, body.status, call.now_ms)
         await _record(c, call, "status", body.status, before, after)
+    if after.started_at_ms is not None and after.started_at_ms != before.started_at_ms:
+        await shows.begin_views(call.wiring.redis, room_id, after.started_at_ms)
     event = {"status": body.status, "at_ms": call.now_ms}
     await call.wiring.broker.publish(
         room_id, events=[("room", event)], values=after.values(), once=f"status:{call.action_id}"

@@ -284,6 +284,7 @@ def test_log_and_summary_can_be_taken_away(show: Show, new_page: NewPage) -> Non
     console.get_by_test_id("room-menu").click()
     console.get_by_test_id("open-summary").click()
     expect(console.get_by_test_id("summary").locator(".tile").first).to_be_visible()
+    expect(console.get_by_test_id("compare-none").or_(console.get_by_test_id("compare"))).to_be_visible()
     for name, begins in (("summary-csv", "room,rm_demo"), ("summary-json", "{")):
         with console.expect_download() as file:
             console.get_by_test_id(name).click()

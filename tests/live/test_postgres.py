@@ -51,6 +51,7 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_charts.test_watching_is_drawn_with_what_was_done_when,
     test_charts.test_the_funnel_and_the_money_tell_placed_paid_and_refunded_apart,
     test_charts.test_the_summary_counts_the_same_and_comes_as_csv,
+    test_charts.test_a_show_is_compared_with_the_hosts_last_one,
     test_charts.test_the_log_comes_whole_as_csv_and_as_json_lines,
     test_answers.test_calls_that_come_together_each_get_their_own_answer,
     test_answers.test_one_key_asked_for_many_times_at_once_is_claimed_once,
