@@ -70,6 +70,7 @@ function Page() {
 const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
   ["show", "show_tab"],
   ["desk", "desk_tab"],
+  ["plots", "plots"],
   ["chat", "chat"],
   ["video", "video"],
   ["orders", "orders"],
@@ -106,9 +107,10 @@ function Desk() {
             key={name}
             type="button"
             aria-current={tab === name ? "page" : undefined}
+            data-testid={`bottom-${name}`}
             onClick={() => {
               desk.tab.value = name;
-              if (name !== "show" && name !== "desk") desk.sideTab.value = name;
+              if (name !== "show" && name !== "desk" && name !== "plots") desk.sideTab.value = name;
             }}
           >
             {w(word)}

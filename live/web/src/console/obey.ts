@@ -115,6 +115,7 @@ export function obey(desk: RoomDesk, command: Command): boolean {
       return desk.may("produce");
     case "plot":
       desk.plot.value = command.kind;
+      desk.tab.value = "plots"; // where the console is one panel at a time
       return true;
     case "write":
       writeTo(desk, "");
