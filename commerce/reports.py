@@ -130,6 +130,27 @@ async def sale_reports(c: AsyncConnection, room_id: str) -> list[SaleReport]:
     ]
 
 
+async def show_totals(c: AsyncConnection, room_id: str, from_ms: int, until_ms: int) -> dict[str, int]:
+    """Of people's orders placed in that time, whenever they were paid: buyers, placed, paid, units_paid, paid_minor, refunded_minor."""
+    orders = order_table.c
+    is_paid = orders.paid_at_ms.is_not(None)
+    query = select(
+        func.count(distinct(case((is_paid, orders.buyer_id)))).label("buyers"),
+        func.count().label("placed"),
+        func.count(orders.paid_at_ms).label("paid"),
+        func.coalesce(func.sum(case((is_paid, orders.quantity), else_=0)), 0).label("units_paid"),
+        func.coalesce(func.sum(case((is_paid, orders.total_minor), else_=0)), 0).label("paid_minor"),
+        func.coalesce(func.sum(orders.refunded_minor), 0).label("refunded_minor"),
+    ).where(
+        orders.room_id == room_id,
+        orders.ghost.is_(False),
+        orders.placed_at_ms >= from_ms,
+        orders.placed_at_ms < until_ms,
+    )
+    row = (await c.execute(query)).one()
+    return {name: int(value) for name, value in row._mapping.items()}
+
+
 async def _buyers(c: AsyncConnection, sale_ids: Sequence[str]) -> dict[tuple[str, bool], dict[str, int]]:
     log, orders = allocation_entry.c, order_table.c
     counts: dict[tuple[str, bool], dict[str, int]] = {}

@@ -29,7 +29,6 @@ from live.api import ENDPOINTS
 from live.api.endpoint import Endpoint, serve
 from live.limits import Limits
 from live.openapi import document
-from live.rooms import Room
 from live.settings import Settings
 from live.shared_reads import SharedReads
 from live.tellers import Tellers
@@ -99,7 +98,7 @@ def attach(app: Starlette, wiring: Wiring) -> None:
     app.state.answers = Answers(wiring.database)
     app.state.tellers = Tellers()
     app.state.room_pages = SharedReads[bytes]()
-    app.state.previews = SharedReads[Room]()
+    app.state.previews = SharedReads[pages.RoomLook]()
 
 
 def _api_routes() -> list[Route]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from commerce import catalogue
 from commerce.clock import wall_clock_ms
 from commerce.errors import CommerceError
 from live import origins, pictures, rooms, storefront
@@ -19,6 +20,14 @@ from live.rooms import Room
 from live.settings import Settings
 from live.shared_reads import SharedReads
 from live.wiring import Wiring
+
+
+class RoomLook(NamedTuple):
+    """A room from outside; `picture` names a drawing that has a cover."""
+
+    room: Room
+    picture: str | None
+
 
 DIST: Final = Path(__file__).parent / "web" / "dist"
 PICTURE_MAX_AGE_S: Final = 3600
@@ -79,25 +88,34 @@ async def _room(request: Request) -> Response:
     if not isinstance(page, FileResponse):
         return page
     try:
-        room = await _find_room(request)
+        room, picture = await _find_room(request)
     except CommerceError:
         return page
     language = storefront.language_of(request.headers.get("accept-language"))
-    text = storefront.with_preview((DIST / "room.html").read_text(), room, _url(request, room), language)
+    url = _url(request, room)
+    image_url = f"{url.rpartition('/r/')[0]}/pictures/{picture or pictures.NO_PICTURE}.jpg"
+    text = storefront.with_preview((DIST / "room.html").read_text(), room, url, image_url, language)
     headers = {name: page.headers[name] for name in ("Content-Security-Policy", "Cache-Control")}
     return HTMLResponse(text, headers={**headers, "Vary": "Accept-Language"})
 
 
-async def _find_room(request: Request) -> Room:
-    """Raises NotFound, Unavailable. A crowd that follows one link is one look."""
+async def _find_room(request: Request) -> RoomLook:
+    """The room and the picture of what is pinned or comes first. Raises NotFound, Unavailable. Who follow one link at once are one look."""
     wiring: Wiring = request.app.state.wiring
     room_id = request.path_params["room_id"]
 
-    async def read() -> Room:
+    async def read() -> RoomLook:
         async with wiring.database.read() as c:
-            return await rooms.get(c, room_id)
+            room = await rooms.get(c, room_id)
+            shown = (
+                [room.pinned_product_id]
+                if room.pinned_product_id
+                else (await rooms.product_ids(c, room_id))[:1]
+            )
+            products = await catalogue.get_products(c, shown)
+        return RoomLook(room, next((one.picture for one in products if pictures.cover(one.picture)), None))
 
-    shared: SharedReads[Room] = request.app.state.previews
+    shared: SharedReads[RoomLook] = request.app.state.previews
     return await shared.get(room_id, read)
 
 
@@ -128,13 +146,25 @@ async def _qr_code(request: Request) -> Response:
 
 async def _shown_room(request: Request) -> Room:
     try:
-        return await _find_room(request)
+        return (await _find_room(request)).room
     except CommerceError:
         raise HTTPException(404) from None
 
 
 async def _console(request: Request) -> Response:
     return _page("console.html", request)
+
+
+async def _cover(request: Request) -> Response:
+    """A picture for link previews: ours, like everything else a page points to."""
+    photo = pictures.cover(request.path_params["name"])
+    if photo is None:
+        raise HTTPException(404)
+    headers = {
+        "Cache-Control": f"public, max-age={PICTURE_MAX_AGE_S}",
+        "Content-Security-Policy": "default-src 'none'",
+    }
+    return Response(photo, media_type="image/jpeg", headers=headers)
 
 
 async def _picture(request: Request) -> Response:
@@ -167,6 +197,7 @@ ROUTES: Final[tuple[BaseRoute, ...]] = (
     Route("/r/{room_id}/qr.svg", _qr_code),
     Route("/console", _console),
     Route("/pictures/{name}.svg", _picture),
+    Route("/pictures/{name}.jpg", _cover),
     # The room's first load is 145 KB of script, 48 KB compressed; a browser keeps it for good, so compressing each time is cheap enough.
     Mount("/assets", GZipMiddleware(_Assets(directory=DIST / "assets", check_dir=False), minimum_size=1_000)),
 )

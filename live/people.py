@@ -165,7 +165,14 @@ async def _off_the_desk(c: AsyncConnection, room_id: str, user_id: str) -> None:
     await c.execute(
         update(room)
         .where(room.c.room_id == room_id, room.c.desk_user_id == user_id)
-        .values(desk_user_id=None, desk_since_ms=None, version=room.c.version + 1)
+        .values(
+            desk_user_id=None,
+            desk_since_ms=None,
+            desk_asker_id=None,
+            desk_asked_at_ms=None,
+            desk_answer=None,
+            version=room.c.version + 1,
+        )
     )
 
 

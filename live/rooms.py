@@ -39,6 +39,9 @@ class Room:
     version: int
     desk_user_id: str | None
     desk_since_ms: int | None
+    desk_asker_id: str | None
+    desk_asked_at_ms: int | None
+    desk_answer: str | None
     run_version: int
 
     def values(self) -> dict[str, Value]:
@@ -66,7 +69,16 @@ class Room:
                 },
             ),
             # Viewers hear it, too: an id says nothing to them, and a name is the API's to give.
-            "desk": (self.version, {"holder_id": self.desk_user_id, "since_ms": self.desk_since_ms}),
+            "desk": (
+                self.version,
+                {
+                    "holder_id": self.desk_user_id,
+                    "since_ms": self.desk_since_ms,
+                    "asker_id": self.desk_asker_id,
+                    "asked_at_ms": self.desk_asked_at_ms,
+                    "answer": self.desk_answer,
+                },
+            ),
             "run": (self.version, {"version": self.run_version}),
         }
 
@@ -148,10 +160,10 @@ async def pin(c: AsyncConnection, room_id: str, product_id: str | None, now_ms: 
 
 
 async def set_status(c: AsyncConnection, room_id: str, status: str, now_ms: int) -> Room:
-    """Go on air, away, or end; the first time on air sets when the show started."""
+    """Go on air, away, or end; the first time on air after preshow or an end sets when the show started."""
     before = await get(c, room_id)
     started_at_ms = before.started_at_ms
-    if status == "live" and (started_at_ms is None or before.status == "ended"):
+    if status == "live" and (started_at_ms is None or before.status in ("preshow", "ended")):
         started_at_ms = now_ms
     return await change(c, room_id, status=status, started_at_ms=started_at_ms)
 

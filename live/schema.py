@@ -71,6 +71,9 @@ room = Table(
     Column("version", BigInteger, nullable=False),  # of everything viewers see of the room
     Column("desk_user_id", String(64)),  # who holds the sale desk; others look
     Column("desk_since_ms", BigInteger),
+    Column("desk_asker_id", String(64)),  # who asks for the desk
+    Column("desk_asked_at_ms", BigInteger),
+    Column("desk_answer", String(16)),  # hand_over, keep, away; null: not answered
     Column("run_version", BigInteger, nullable=False, server_default="0"),  # of the run of show
     Column("saved_replies", JSON),
     Column("created_at_ms", BigInteger, nullable=False),

@@ -13,6 +13,7 @@ import segno
 from live.rooms import Room
 
 REMINDER_MINUTES: Final = 10
+COVER_SIZE: Final = (1200, 630)
 SHOW_HOURS: Final = 2
 """How long a calendar says the show takes: nobody knows before."""
 _STATUS: Final = {
@@ -36,8 +37,8 @@ def title_of(room: Room, language: str) -> str:
     return room.title.get(language) or next(iter(room.title.values()), "") or "Flashroom"
 
 
-def preview_tags(room: Room, url: str, language: str) -> str:
-    """Title, description and Open Graph tags (https://ogp.me) for the page's head."""
+def preview_tags(room: Room, url: str, image_url: str, language: str) -> str:
+    """Title, description, picture and Open Graph tags (https://ogp.me) for the page's head."""
     title = title_of(room, language)
     parts = [_STATUS[language].get(room.status, ""), _HOSTED[language].format(host=room.host_name)]
     if room.status == "preshow" and room.starts_at_ms is not None:
@@ -50,22 +51,27 @@ def preview_tags(room: Room, url: str, language: str) -> str:
         "og:description": about,
         "og:url": url,
         "og:locale": "zh_CN" if language == "zh" else "en_GB",
+        "og:image": image_url,
+        "og:image:type": "image/jpeg",
+        "og:image:width": str(COVER_SIZE[0]),
+        "og:image:height": str(COVER_SIZE[1]),
+        "og:image:alt": title,
     }
     found = [f'<meta property="{name}" content="{escape(value)}" />' for name, value in tags.items()]
     found += [
         f'<meta name="description" content="{escape(about)}" />',
-        '<meta name="twitter:card" content="summary" />',
+        '<meta name="twitter:card" content="summary_large_image" />',
         f'<link rel="canonical" href="{escape(url)}" />',
     ]
     return "\n    ".join(found)
 
 
-def with_preview(page: str, room: Room, url: str, language: str) -> str:
+def with_preview(page: str, room: Room, url: str, image_url: str, language: str) -> str:
     """The page with the room's title and tags in its head."""
     page = page.replace(
         "<title>Flashroom</title>", f"<title>{escape(title_of(room, language))} · Flashroom</title>", 1
     )
-    return page.replace("</head>", f"  {preview_tags(room, url, language)}\n  </head>", 1)
+    return page.replace("</head>", f"  {preview_tags(room, url, image_url, language)}\n  </head>", 1)
 
 
 def calendar(room: Room, url: str, language: str, now_ms: int) -> str:

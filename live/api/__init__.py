@@ -6,6 +6,7 @@ from live.api import (
     accounts,
     after_sales,
     audit_export,
+    captions,
     charts,
     desk,
     fairness,
@@ -27,6 +28,7 @@ from live.api import (
 ENDPOINTS = (
     *accounts.ENDPOINTS,
     *rooms.ENDPOINTS,
+    *captions.ENDPOINTS,
     *audit_export.ENDPOINTS,
     *summary.ENDPOINTS,
     *run_of_show.ENDPOINTS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from live import identity, origins
+from live import identity, origins, shows
 from live.api import models
 from live.api.endpoint import GUEST_COOKIE, SESSION_COOKIE, Call, Endpoint, session_token
 from live.api.models import Empty, SignIn
@@ -110,6 +110,8 @@ async def _ticket(call: Call) -> models.Ticket:
         ghost=caller.ghost,
         account=caller.user is not None,
     )
+    if role == "viewer" and not caller.ghost:
+        await shows.count_view(call.wiring.redis, room, viewer.viewer_id)
     settings = call.wiring.settings
     return models.Ticket(
         ticket=sign_ticket(settings.key("ticket"), viewer, call.now_ms),

@@ -11,8 +11,9 @@ from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
 from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
-from live import audit, rooms
+from live import audit, rooms, shows
 from live.api import models
+from live.api.desk import saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query
 from live.api.sales import shown_sales
 from live.media_time import with_media_time
@@ -87,6 +88,8 @@ async def _status(call: Call) -> models.RoomShown:
         before = await rooms.get(c, room_id)
         after = await rooms.set_status(c, room_id, body.status, call.now_ms)
         await _record(c, call, "status", body.status, before, after)
+    if after.started_at_ms is not None and after.started_at_ms != before.started_at_ms:
+        await shows.begin_views(call.wiring.redis, room_id, after.started_at_ms)
     event = await _cue(call, {"status": body.status, "at_ms": call.now_ms})
     await call.wiring.broker.publish(
         room_id, events=[("room", event)], values=after.values(), once=f"status:{call.action_id}"
@@ -122,6 +125,8 @@ async def _cue(call: Call, data: dict[str, Any]) -> dict[str, Any]:
 async def _stats(call: Call) -> models.Stats:
     room_id = call.in_room.room_id
     broker = call.wiring.broker
+    if call.in_room.desk_user_id == call.buyer_id:  # every open console asks for these numbers
+        await saw(call)
     presence = await broker.presence(room_id)
     likes = (await broker.values(room_id)).get("likes")
     async with call.wiring.database.read() as c:

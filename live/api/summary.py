@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from commerce import catalogue, orders
 from commerce.csv_lines import csv_lines, iso_time
-from live import audit, samples
+from live import audit, samples, shows
 from live.api.charts import BuyersShown, SaleFunnel, sale_funnels
 from live.api.endpoint import READ, Call, Endpoint
 from live.api.models import Localised, Model
@@ -18,6 +20,10 @@ COLUMNS: Final = (
     *("product_id", "product", "currency", "rounds", "units", "sold", "watching", "tapped", "held"),
     *("placed", "paid", "expired", "declined", "cancelled", "refunded", "units_paid"),
     *("paid_minor", "refunded_minor", "kept_minor", "simulated_placed", "simulated_paid"),
+)
+COMPARED: Final = (
+    *("views", "watching_peak", "buyers", "placed", "paid", "units_paid"),
+    *("paid_minor", "refunded_minor", "average_minor", "gpm_minor"),
 )
 _ADDED: Final = tuple(BuyersShown.model_fields)
 
@@ -36,8 +42,30 @@ class ProductSummary(Model):
     ghosts: BuyersShown
 
 
+class ShowNumbers(Model):
+    """One show from its start on, people only. `views`: viewers who came in; `gpm_minor`: paid per thousand views. Null: not known."""
+
+    room_id: str
+    title: Localised
+    started_at_ms: int
+    ended_at_ms: int | None
+    views: int | None
+    watching_peak: int | None
+    buyers: int
+    placed: int
+    paid: int
+    units_paid: int
+    paid_minor: int
+    refunded_minor: int
+    average_minor: int | None
+    gpm_minor: int | None
+
+
 class ShowSummary(Model):
-    """`orders`: as in the room's stats: placed, paid and refunded apart, ghosts' apart."""
+    """`orders`: as in the room's stats: placed, paid and refunded apart, ghosts' apart; of all the room's shows.
+
+    `this_show` and `last_show` are single shows, the latter the same host's before this one; null when there is none.
+    """
 
     room_id: str
     title: Localised
@@ -53,6 +81,8 @@ class ShowSummary(Model):
     """Orders of people that were placed and never paid: whom to write to."""
     published_logs: int
     open_sales: int
+    this_show: ShowNumbers | None
+    last_show: ShowNumbers | None
     products: list[ProductSummary]
 
 
@@ -69,7 +99,12 @@ async def summary(call: Call) -> ShowSummary:
         counted = await orders.counts(c, room.room_id)
         ended = await audit.done_since(c, room.room_id, {"status"}, 0, 1, target="ended")
         known = await catalogue.get_products(c, {sale.product_id for sale in sales})
+        last = await shows.last_before(c, room, _readable(call))
+        own = await shows.spans(c, room)
+        current = next((span for span in own if span.started_at_ms == room.started_at_ms), None)
         seen, _ = await samples.most_watching(c, room.room_id, room.started_at_ms or 0, call.now_ms)
+        this_show = await _show_numbers(c, call, current)
+        last_show = await _show_numbers(c, call, last)
     titles = {product.product_id: product.title for product in known}
     return ShowSummary(
         room_id=room.room_id,
@@ -85,7 +120,31 @@ async def summary(call: Call) -> ShowSummary:
         unpaid=sum(sale.people.placed - sale.people.paid for sale in sales),
         published_logs=sum(sale.state == "published" for sale in sales),
         open_sales=sum(sale.state in ("countdown", "open", "paused", "draining") for sale in sales),
+        this_show=this_show,
+        last_show=last_show,
         products=_by_product(sales, titles),
+    )
+
+
+def _readable(call: Call) -> frozenset[str]:
+    user = call.caller.user
+    return (
+        frozenset() if user is None else frozenset(room for room, role in user.roles.items() if role in READ)
+    )
+
+
+async def _show_numbers(c: AsyncConnection, call: Call, span: shows.Span | None) -> ShowNumbers | None:
+    if span is None:
+        return None
+    made = await shows.numbers(c, call.wiring.redis, span, call.now_ms)
+    return ShowNumbers(
+        room_id=span.room.room_id,
+        title=span.room.title,
+        started_at_ms=span.started_at_ms,
+        ended_at_ms=span.ended_at_ms,
+        average_minor=made.average_minor,
+        gpm_minor=made.gpm_minor,
+        **asdict(made),
     )
 
 
@@ -127,12 +186,25 @@ async def _csv(call: Call) -> Response:
         ("unpaid", made.unpaid),
     ]
     rows = [_row(one) for one in made.products]
-    text = csv_lines([*head, (), COLUMNS, *rows])
+    text = csv_lines([*head, (), *_comparison(made), (), COLUMNS, *rows])
     headers = {
         "Content-Disposition": f'attachment; filename="summary-{made.room_id}.csv"',
         "Cache-Control": "no-store",
     }
     return Response(text, media_type="text/csv", headers=headers)
+
+
+def _comparison(made: ShowSummary) -> list[tuple[str | int, ...]]:
+    """This show beside the last; a cell is empty where a number is not known or there was no such show."""
+    both = (made.this_show, made.last_show)
+    rows: list[tuple[str | int, ...]] = [("compared", "this_show", "last_show")]
+    for name in ("room_id", "started_at_ms", "ended_at_ms", *COMPARED):
+        cells = [None if show is None else getattr(show, name) for show in both]
+        if name.endswith("_at_ms"):
+            rows.append((name.removesuffix("_at_ms"), *map(iso_time, cells)))
+        else:
+            rows.append((name.removesuffix("_id"), *("" if cell is None else cell for cell in cells)))
+    return rows
 
 
 def _row(one: ProductSummary) -> tuple[str | int, ...]:

@@ -56,6 +56,10 @@ def test_a_host_publishes_a_camera_from_the_console_and_viewers_see_it(
     viewer = join(new_page, filmed, "Ann")
     viewer.get_by_test_id("video").wait_for(state="attached")
     wait_until_sync(lambda: frames(viewer) > 3, 20, "the test picture to move")
+    expect(viewer.get_by_test_id("sound")).to_have_attribute("data-muted", "true")
+    viewer.keyboard.press("m")
+    assert viewer.get_by_test_id("video").evaluate("video => video.muted") is False
+    expect(viewer.get_by_test_id("sound")).to_have_attribute("data-muted", "false")
     first = shown_ms(viewer)
     wait_until_sync(
         lambda: 200 < (shown_ms(viewer) - first) % 2**24 < 20_000, 20, "its burnt-in clock to go on"

@@ -172,6 +172,30 @@ def _tab_to(page: Page, is_there: Callable[[], bool]) -> None:
     raise AssertionError("the Tab key never gets there")
 
 
+def test_captions_are_shown_switched_off_for_good_and_their_key_moved(
+    show: Show, new_page: NewPage, desk: Desk
+) -> None:
+    page = join(new_page, show, "Cap")
+    expect(page.get_by_test_id("captions-button")).to_have_count(0)
+    desk.call("POST", "/api/rooms/rm_demo/captions", {"text": "Thirty left", "language": "en"})
+    expect(page.get_by_test_id("captions")).to_have_text("Thirty left")
+    page.keyboard.press("v")
+    expect(page.get_by_test_id("captions")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_test_id("captions-button")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("?")
+    page.get_by_test_id("key-captions").click()
+    page.keyboard.press("b")
+    expect(page.get_by_test_id("keys").locator(".keys-said")).to_contain_text("Buy")  # that key is taken
+    page.keyboard.press("x")
+    expect(page.get_by_test_id("key-captions")).to_contain_text("X")
+    page.keyboard.press("Escape")
+    page.keyboard.press("x")
+    expect(page.get_by_test_id("captions-button")).to_have_attribute("aria-pressed", "true")
+    desk.call("POST", "/api/rooms/rm_demo/captions", {"text": "Twenty left"})
+    expect(page.get_by_test_id("captions")).to_have_text("Twenty left")
+
+
 def test_the_room_can_be_shared_and_says_when_its_show_begins(
     show: Show, new_page: NewPage, desk: Desk
 ) -> None:

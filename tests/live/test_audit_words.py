@@ -16,7 +16,7 @@ def audited() -> set[str]:
     for text in sources.values():
         found |= set(re.findall(r'\bcall,\s*"([a-z_]+)"', text))
         found |= set(re.findall(r'"((?:order|orders|payment|webhook|sale)_[a-z_]+)",?\n', text))
-        found |= set(re.findall(r'"((?:desk_(?:ta|re)|run_|person_|replies_|log_)[a-z_]+)"', text))
+        found |= set(re.findall(r'"((?:desk_(?:ta|re|ha|ke)|run_|person_|replies_|log_)[a-z_]+)"', text))
     return found - {"order_id", "orders_csv", "sale_id", "payment_id", "run_version", "csv", "jsonl"}
 
 
@@ -25,6 +25,7 @@ def test_every_action_has_words_in_english_and_chinese() -> None:
     named = audited()
     assert {
         "desk_take_over",
+        "desk_hand_over",
         "person_join",
         "run_import",
         "sale_create",

@@ -46,3 +46,16 @@ def test_no_two_pictures_are_the_same() -> None:
 @pytest.mark.parametrize("name", ["", "nothing", "../seed", "serum.svg", "../drawings/serum"])
 def test_a_name_that_is_no_picture_gives_none(name: str) -> None:
     assert pictures.picture(name) is None
+
+
+@pytest.mark.parametrize("name", [*pictures.NAMES, pictures.NO_PICTURE])
+def test_every_picture_has_a_cover_that_messengers_take(name: str) -> None:
+    photo = pictures.cover(name)
+    assert photo is not None
+    assert photo[:3] == b"\xff\xd8\xff"
+    start = photo.index(b"\xff\xc0")  # baseline frame header: height and width
+    assert (int.from_bytes(photo[start + 7 : start + 9]), int.from_bytes(photo[start + 5 : start + 7])) == (
+        1200,
+        630,
+    )
+    assert len(photo) < 150_000

@@ -31,12 +31,17 @@ ROOM = Room(
     run_version=0,
     desk_user_id=None,
     desk_since_ms=None,
+    desk_asker_id=None,
+    desk_asked_at_ms=None,
+    desk_answer=None,
 )
 PAGE = "<!doctype html><html><head><title>Flashroom</title></head><body></body></html>"
 
 
 def test_a_title_cannot_break_out_of_the_page() -> None:
-    page = storefront.with_preview(PAGE, ROOM, "https://shop.example/r/rm_1", "en")
+    page = storefront.with_preview(
+        PAGE, ROOM, "https://shop.example/r/rm_1", "https://shop.example/p.jpg", "en"
+    )
     assert page.count("<script>") == 0
     assert page.count("<title>") == page.count("</title>") == 1
     assert '<meta property="og:url" content="https://shop.example/r/rm_1" />' in page
@@ -77,6 +82,13 @@ async def test_a_link_shows_its_room_wherever_it_is_pasted(
     assert value["starts_at_ms"] == starts_at_ms
     page = await browser.get(path)
     assert 'property="og:title"' in page.text
+    found = re.search(
+        r'property="og:image" content="http://127\.0\.0\.1:8000(/pictures/mug\.jpg)"', page.text
+    )
+    assert found
+    cover = await browser.get(found[1])
+    assert (cover.headers["content-type"], cover.content[:2]) == ("image/jpeg", b"\xff\xd8")
+    assert (await browser.get("/pictures/nothing.jpg")).status_code == 404
     assert "default-src 'none'" in page.headers["content-security-policy"]
     code = await browser.get(f"{path}/qr.svg")
     assert code.headers["content-type"] == "image/svg+xml"

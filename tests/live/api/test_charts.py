@@ -155,6 +155,45 @@ async def test_the_summary_counts_the_same_and_comes_as_csv(shop: Shop) -> None:
     assert (row["product"], row["tapped"], row["paid_minor"]) == ("mug", "3", "5000")
 
 
+async def test_a_show_is_compared_with_the_hosts_last_one(shop: Shop) -> None:
+    host = await shop.staff("host")
+    path = f"/api/rooms/{shop.room_id}"
+
+    async def watch(*names: str) -> None:
+        for name in names:
+            guest = await shop.guest(name)
+            for _ in range(2):  # who comes back is one viewer
+                await guest.post(f"{path}/tickets")
+
+    async def be(status: str) -> None:
+        await host.post(f"{path}/status", {"status": status})
+
+    await watch("Early")  # waits for the first show
+    await be("live")
+    await watch("Ann2", "Bob2", "Cay2")
+    await played(shop)
+    await host.post(f"{path}/tickets")  # staff are no audience
+    alone = (await host.get(f"{path}/summary")).json()
+    assert alone["last_show"] is None
+    first = alone["this_show"]
+    assert (first["views"], first["placed"], first["paid"], first["buyers"]) == (4, 2, 1, 1)
+    assert (first["paid_minor"], first["average_minor"], first["gpm_minor"]) == (5000, 5000, 1_250_000)
+    await be("ended")
+    await watch("Late")
+    await be("preshow")
+    await be("live")
+    await watch("Dot", "Eve")
+    made = (await host.get(f"{path}/summary")).json()
+    last, now = made["last_show"], made["this_show"]
+    assert {**last, "ended_at_ms": None} == first
+    assert last["started_at_ms"] < last["ended_at_ms"] <= now["started_at_ms"]
+    assert (now["views"], now["placed"], now["gpm_minor"], now["average_minor"]) == (2, 0, 0, None)
+    text = (await host.get(f"{path}/summary.csv")).text
+    assert "compared,this_show,last_show\r\n" in text
+    assert "views,2,4\r\n" in text
+    assert "average_minor,,5000\r\n" in text
+
+
 async def test_the_log_comes_whole_as_csv_and_as_json_lines(shop: Shop) -> None:
     host = await shop.staff("host")
     for number in range(3):

@@ -33,6 +33,8 @@ GOOD_BODIES = {
     "/api/invites/look": {"token": "x" * 32},
     "/api/invites/accept": {"token": "x" * 32, "name": "Ann", "password": "long enough"},
     "/api/rooms/{room_id}/desk": {"take_over_from": "us_host"},
+    "/api/rooms/{room_id}/desk/answer": {"asker_id": "us_host", "answer": "keep"},
+    "/api/rooms/{room_id}/captions": {"text": "hello"},
     "/api/rooms/{room_id}/schedule": {"starts_at_ms": None},
     "/api/rooms/{room_id}/status": {"status": "live"},
     "/api/rooms/{room_id}/announcements": {"text": "hello"},

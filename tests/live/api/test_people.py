@@ -21,7 +21,7 @@ async def test_an_owner_changes_a_role_and_it_counts_from_the_next_call(shop: Sh
     assert (await owner.call("PUT", path, {"role": "analyst"})).json()["role"] == "analyst"
     pinning = await seller.call("PUT", f"/api/rooms/{shop.room_id}/pin", {"product_id": None})
     assert (pinning.status_code, pinning.json()["code"]) == (403, "wrong_role")
-    assert (await owner.get(f"/api/rooms/{shop.room_id}/desk")).json() == {"holder": None}
+    assert (await owner.get(f"/api/rooms/{shop.room_id}/desk")).json() == {"holder": None, "request": None}
     assert (await owner.call("DELETE", path)).status_code == 204
     assert "us_seller" not in await roles_of(shop, owner)
     assert (await owner.call("DELETE", path)).json()["code"] == "unknown_person"

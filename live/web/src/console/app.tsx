@@ -5,6 +5,7 @@ import { language, localised, shared } from "../shared/words";
 import { AcceptInvite, inviteToken } from "./accept-invite";
 import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
+import { DeskRequestCard } from "./desk-strip";
 import { KeysSheet, useKeys } from "./keys";
 import type { Tab } from "./room-desk";
 import { RoomColumn } from "./room-column";
@@ -69,6 +70,7 @@ function Page() {
 const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
   ["show", "show_tab"],
   ["desk", "desk_tab"],
+  ["plots", "plots"],
   ["chat", "chat"],
   ["video", "video"],
   ["orders", "orders"],
@@ -105,15 +107,17 @@ function Desk() {
             key={name}
             type="button"
             aria-current={tab === name ? "page" : undefined}
+            data-testid={`bottom-${name}`}
             onClick={() => {
               desk.tab.value = name;
-              if (name !== "show" && name !== "desk") desk.sideTab.value = name;
+              if (name !== "show" && name !== "desk" && name !== "plots") desk.sideTab.value = name;
             }}
           >
             {w(word)}
           </button>
         ))}
       </nav>
+      <DeskRequestCard />
       {desk.isKeysOpen.value && <KeysSheet />}
       {desk.isSummaryOpen.value && <SummarySheet />}
     </div>

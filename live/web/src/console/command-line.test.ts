@@ -15,12 +15,14 @@ describe("the command line", () => {
     ["/mute 600", { name: "mute_message", seconds: 600 }],
     ["/FIRE", { name: "fire" }],
     ["/end", { name: "end_now" }],
+    ["/caption thirty left ", { name: "caption", text: "thirty left" }],
     ["/desk take", { name: "take_desk" }],
+    ["/desk give", { name: "give_desk" }],
     ["/chat off", { name: "chat", isOn: false }],
     ["/plot money", { name: "plot", kind: "money" }],
   ])("%s", (line, command) => expect(parse(line)).toEqual(command));
 
-  it.each(["", "fire", "/", "/fire now", "/pin", "/pin 0", "/pin x", "/stock 20", "/stock +0", "/stock 3", "/stock 1 2 +3", "/slow 601", "/announce", "/end early", "/status ended", "/plot all", "/drop table"])(
+  it.each(["", "fire", "/", "/fire now", "/pin", "/pin 0", "/pin x", "/stock 20", "/stock +0", "/stock 3", "/stock 1 2 +3", "/slow 601", "/announce", `/caption ${"x".repeat(201)}`, "/end early", "/status ended", "/plot all", "/drop table"])(
     "%s is no command",
     (line) => expect(parse(line)).toBeNull(),
   );

@@ -31,11 +31,19 @@ export const USAGES: readonly Usage[] = [
   { verb: "review", form: "/review on", word: "line_review" },
   { verb: "chat", form: "/chat off", word: "line_chat" },
   { verb: "announce", form: "/announce …", word: "line_announce" },
+  { verb: "caption", form: "/caption …", word: "line_caption" },
   { verb: "status", form: "/status live", word: "line_status" },
   { verb: "plot", form: "/plot rush", word: "line_plot" },
   { verb: "keys", form: "/keys", word: "line_keys" },
 ];
 
+const DESK_WORDS: Readonly<Record<string, Command>> = {
+  take: { name: "take_desk" },
+  leave: { name: "leave_desk" },
+  give: { name: "give_desk" },
+  keep: { name: "keep_desk" },
+};
+const MAX_CAPTION = 200;
 const MAX_SLOW_S = 600;
 const MAX_MUTE_S = 30 * 86_400;
 const MAX_UNITS = 1_000_000;
@@ -69,7 +77,7 @@ export function parse(line: string): Command | null {
     case "stock":
       return stock(words);
     case "desk":
-      return words.length === 1 && words[0] === "take" ? { name: "take_desk" } : words.length === 1 && words[0] === "leave" ? { name: "leave_desk" } : null;
+      return words.length === 1 ? (DESK_WORDS[words[0] ?? ""] ?? null) : null;
     case "hide":
       return only({ name: "hide_message" });
     case "restore":
@@ -88,7 +96,8 @@ export function parse(line: string): Command | null {
     case "chat":
       return words.length === 1 && (words[0] === "on" || words[0] === "off") ? { name: verb, isOn: words[0] === "on" } : null;
     case "announce":
-      return rest ? { name: "announce", text: rest } : null;
+    case "caption":
+      return rest && (verb === "announce" || rest.length <= MAX_CAPTION) ? { name: verb, text: rest } : null;
     case "status":
       return words.length === 1 && (words[0] === "live" || words[0] === "away") ? { name: "status", status: words[0] } : null;
     case "plot": {

@@ -16,6 +16,8 @@ export type Command =
   | { name: "end_now" }
   | { name: "take_desk" }
   | { name: "leave_desk" }
+  | { name: "give_desk" }
+  | { name: "keep_desk" }
   | { name: "next_message" }
   | { name: "previous_message" }
   | { name: "hide_message" }
@@ -29,6 +31,7 @@ export type Command =
   | { name: "review"; isOn: boolean }
   | { name: "chat"; isOn: boolean }
   | { name: "announce"; text: string }
+  | { name: "caption"; text: string }
   | { name: "status"; status: "live" | "away" }
   | { name: "plot"; kind: PlotName }
   | { name: "write" }

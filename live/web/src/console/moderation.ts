@@ -161,6 +161,11 @@ export class Moderation {
     return this.send("announce", "post", "/announcements", "composer", { text });
   }
 
+  /** A line over the picture, as a captioning tool would send it. */
+  async caption(text: string): Promise<boolean> {
+    return this.send("caption", "post", "/captions", "composer", { text });
+  }
+
   /** Say something as oneself: the only thing here that goes over the room's connection, as it does for viewers. */
   async say(text: string): Promise<boolean> {
     this.problem.value = null;

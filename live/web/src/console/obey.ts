@@ -61,6 +61,10 @@ export function obey(desk: RoomDesk, command: Command): boolean {
     case "leave_desk":
       void desk.hold.leave();
       return true;
+    case "give_desk":
+    case "keep_desk":
+      void desk.hold.answer(command.name === "give_desk" ? "hand_over" : "keep");
+      return desk.hold.isMine && desk.hold.request.peek() !== null;
     case "next_message":
     case "previous_message":
       desk.sideTab.value = "chat";
@@ -103,11 +107,15 @@ export function obey(desk: RoomDesk, command: Command): boolean {
     case "announce":
       void desk.moderation.announce(command.text);
       return true;
+    case "caption":
+      void desk.moderation.caption(command.text);
+      return true;
     case "status":
       void desk.setStatus(command.status);
       return desk.may("produce");
     case "plot":
       desk.plot.value = command.kind;
+      desk.tab.value = "plots"; // where the console is one panel at a time
       return true;
     case "write":
       writeTo(desk, "");

@@ -6,6 +6,8 @@ import { w } from "./words";
 
 const KINDS: readonly PlotKind[] = ["stock", "rush", "watching", "funnel", "latency", "money"];
 
+/** On a phone the plots are a tab of their own, and cost nothing until it is opened. */
+const wide = matchMedia("(min-width: 700px)");
 let loaded: typeof PlotOf | null = null;
 
 /** The plots, one at a time. uPlot and all that draws comes only when this is on the page. */
@@ -24,9 +26,10 @@ export function PlotPanel() {
       () => setFailed(true),
     );
   };
+  const isShown = wide.matches || desk.tab.value === "plots";
   useEffect(() => {
-    if (!Plot) load();
-  }, []);
+    if (!Plot && isShown) load();
+  }, [isShown]);
   return (
     <section class="plots" aria-label={w("plots")} data-testid="plots" data-kind={kind}>
       <div class="plot-tabs" role="tablist" aria-label={w("plots")}>

@@ -25,7 +25,7 @@ import type { NewSale } from "./sale-form";
 import { Truth } from "./truth";
 import { w } from "./words";
 
-export type Tab = "show" | "desk" | SideTab;
+export type Tab = "show" | "desk" | "plots" | SideTab;
 export type SideTab = "chat" | "video" | "orders" | "people" | "log";
 export type Tray = "pause" | "abort" | "add_stock" | "withdraw_stock" | null;
 

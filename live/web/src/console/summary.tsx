@@ -5,6 +5,7 @@ import { formatCount, formatMoney } from "../shared/money";
 import { Sheet } from "../shared/sheet";
 import type { Localised } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
+import { changeOf } from "./change";
 import { useDesk } from "./context";
 import { explain } from "./explain";
 import { Empty, ProblemLine } from "./parts";
@@ -23,6 +24,23 @@ interface ProductSummary {
   ghosts: Buyers;
 }
 
+interface ShowNumbers {
+  room_id: string;
+  title: Localised;
+  started_at_ms: number;
+  ended_at_ms: number | null;
+  views: number | null;
+  watching_peak: number | null;
+  buyers: number;
+  placed: number;
+  paid: number;
+  units_paid: number;
+  paid_minor: number;
+  refunded_minor: number;
+  average_minor: number | null;
+  gpm_minor: number | null;
+}
+
 interface ShowSummary {
   room_id: string;
   status: string;
@@ -36,6 +54,8 @@ interface ShowSummary {
   unpaid: number;
   published_logs: number;
   open_sales: number;
+  this_show: ShowNumbers | null;
+  last_show: ShowNumbers | null;
   products: ProductSummary[];
 }
 
@@ -64,6 +84,7 @@ export function SummarySheet() {
         <>
           <p class="sheet-text num">{spanText(summary, lang)}</p>
           <Tiles summary={summary} currency={desk.products.value[0]?.currency ?? "CNY"} />
+          <Comparison summary={summary} currency={desk.products.value[0]?.currency ?? "CNY"} host={desk.store.room.value?.host_name ?? ""} />
           {summary.open_sales > 0 && <p class="summary-note is-warning">{w("summary_open", { n: summary.open_sales })}</p>}
           {withGhosts && <p class="summary-note">{w("summary_rehearsal")}</p>}
           {summary.products.length === 0 ? <Empty title={w("summary_empty")} hint={w("summary_empty_hint")} /> : <Products products={summary.products} withGhosts={withGhosts} />}
@@ -122,6 +143,61 @@ function Tiles({ summary, currency }: { summary: ShowSummary; currency: string }
         </div>
       ))}
     </dl>
+  );
+}
+
+const COMPARED: readonly (readonly [keyof ShowNumbers & ConsoleNumber, ConsoleWord])[] = [
+  ["views", "compare_views"],
+  ["watching_peak", "summary_peak"],
+  ["placed", "compare_placed"],
+  ["paid", "compare_paid"],
+  ["buyers", "compare_buyers"],
+  ["paid_minor", "compare_money"],
+  ["refunded_minor", "summary_refunded"],
+  ["average_minor", "compare_average"],
+  ["gpm_minor", "compare_gpm"],
+];
+type ConsoleNumber = { [K in keyof ShowNumbers]: ShowNumbers[K] extends number | null ? K : never }[keyof ShowNumbers];
+
+/** This show beside the same host's last one. Three shows are no statistics: the two numbers stand first, the change after them. */
+function Comparison({ summary, currency, host }: { summary: ShowSummary; currency: string; host: string }) {
+  const lang = language.value;
+  const { this_show: now, last_show: last } = summary;
+  if (!now) return null;
+  if (!last) {
+    return (
+      <p class="summary-note" data-testid="compare-none">
+        {w("compare_none", { host })}
+      </p>
+    );
+  }
+  const text = (name: ConsoleNumber, value: number | null): string =>
+    value === null ? "–" : name.endsWith("_minor") ? formatMoney(value, currency, lang) : formatCount(value, lang);
+  return (
+    <div class="summary-table compare" tabIndex={0} role="region" aria-label={w("compare")} data-testid="compare">
+      <table class="num">
+        <thead>
+          <tr>
+            <th scope="col">{w("compare")}</th>
+            <th scope="col">{w("compare_this")}</th>
+            <th scope="col">
+              {w("compare_last")} <span class="compare-when">{formatDateTime(last.started_at_ms, lang)}</span>
+            </th>
+            <th scope="col">{w("compare_change")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {COMPARED.map(([name, word]) => (
+            <tr key={name}>
+              <th scope="row">{w(word)}</th>
+              <td>{text(name, now[name])}</td>
+              <td>{text(name, last[name])}</td>
+              <td>{changeOf(now[name], last[name], lang)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

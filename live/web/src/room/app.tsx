@@ -6,6 +6,7 @@ import { BoltIcon, WarningIcon } from "../shared/icons";
 import { Sheet } from "../shared/sheet";
 import { language, localised, shared } from "../shared/words";
 import { Bag } from "./bag";
+import { Captions } from "./captions";
 import { ChatLog, ChatOverlay, Composer } from "./chat";
 import { Checkout } from "./checkout";
 import { SessionContext, useSession } from "./context";
@@ -88,6 +89,7 @@ function Room() {
           </div>
           <div class="column-space" />
           <div class="lower">
+            <Captions />
             <div class="above-card">
               {!desktop && <ChatOverlay />}
               <Hearts />

@@ -1,41 +1,37 @@
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { Sheet } from "../shared/sheet";
+import { toggleCaptions } from "./captions";
 import { useSession } from "./context";
+import { keep, readKept } from "./kept";
+import { type Action, ACTIONS, actionOf, DEFAULT_KEYMAP, type Keymap, readKeymap, remapped } from "./keymap";
 import type { RoomSession } from "./session";
 import { type RoomWord, w } from "./words";
 
-const STORAGE_KEY = "flashroom.keys";
-const areOn = signal(readSwitch());
+const areOn = signal(readKept("keys") !== "off");
+const keymap = signal(readKeymap(readKept("room.keymap")));
 
-const LIST: readonly (readonly [key: string, word: RoomWord])[] = [
-  ["B", "key_buy"],
-  ["Enter", "key_confirm"],
-  ["Esc", "key_close"],
-  ["C", "key_chat"],
-  ["P", "key_pause"],
-  ["L", "key_like"],
-  ["G", "key_bag"],
-  ["T", "key_things"],
-  ["F", "key_fairness"],
-  ["?", "key_help"],
-];
-
-function readSwitch(): boolean {
-  try {
-    return localStorage.getItem(STORAGE_KEY) !== "off";
-  } catch {
-    return true;
-  }
-}
+const WORDS: Readonly<Record<Action, RoomWord>> = {
+  buy: "key_buy",
+  chat: "key_chat",
+  pause: "key_pause",
+  mute: "key_mute",
+  captions: "key_captions",
+  like: "key_like",
+  bag: "key_bag",
+  things: "key_things",
+  fairness: "key_fairness",
+  help: "key_help",
+};
 
 function setSwitch(on: boolean): void {
   areOn.value = on;
-  try {
-    localStorage.setItem(STORAGE_KEY, on ? "on" : "off");
-  } catch {
-    // Then it holds for this page.
-  }
+  keep("keys", on ? "on" : "off");
+}
+
+function setKeymap(next: Keymap): void {
+  keymap.value = next;
+  keep("room.keymap", JSON.stringify(next));
 }
 
 /** Single-letter keys: off while typing, off with a modifier, and switchable off for good. */
@@ -45,71 +41,128 @@ export function useKeys(session: RoomSession, isDesktop: boolean): void {
       const target = event.target as HTMLElement;
       if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
       if (target.closest("input, textarea, select, [contenteditable]")) return;
-      if (!areOn.value && event.key !== "?") return;
-      if (press(session, isDesktop, event.key)) event.preventDefault();
+      const action = actionOf(keymap.peek(), event.key);
+      if (!action || (!areOn.value && action !== "help")) return;
+      press(session, isDesktop, action);
+      event.preventDefault();
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, [session, isDesktop]);
 }
 
-function press(session: RoomSession, isDesktop: boolean, key: string): boolean {
+function press(session: RoomSession, isDesktop: boolean, action: Action): void {
   const panel = session.panel.peek();
-  switch (key.toLowerCase()) {
-    case "b": {
+  switch (action) {
+    case "buy": {
       const productId = panel?.kind === "product" ? panel.productId : session.pinned.peek()?.product_id;
       const sale = productId ? session.saleOf(productId) : null;
       if (sale && panel?.kind !== "checkout") void session.buy(sale);
-      return true;
+      break;
     }
-    case "c":
+    case "chat":
       if (isDesktop) session.sideTab.value = "chat";
       // The field may have to appear first.
       requestAnimationFrame(() => document.getElementById(isDesktop ? "comment-side" : "comment-dock")?.focus());
-      return true;
-    case "p":
+      break;
+    case "pause":
       session.isChatPaused.value = !session.isChatPaused.peek();
-      return true;
-    case "l":
+      break;
+    case "mute":
+      session.toggleSound();
+      break;
+    case "captions":
+      toggleCaptions();
+      break;
+    case "like":
       session.like();
-      return true;
-    case "g":
+      break;
+    case "bag":
       if (isDesktop) document.querySelector<HTMLElement>(".bag-item")?.focus();
       else session.panel.value = { kind: "bag" };
-      return true;
-    case "t":
+      break;
+    case "things":
       session.panel.value = { kind: "things" };
-      return true;
-    case "f":
+      break;
+    case "fairness":
       if (isDesktop) session.sideTab.value = "fairness";
       else session.panel.value = { kind: "fairness" };
-      return true;
-    case "?":
+      break;
+    case "help":
       session.panel.value = { kind: "keys" };
-      return true;
-    default:
-      return false;
   }
 }
 
+/** What each key does; a press on it and then on another key changes it. */
 export function KeysSheet() {
   const session = useSession();
+  const [changing, setChanging] = useState<Action | null>(null);
+  const [problem, setProblem] = useState("");
+  // A layout effect: the Esc after a change must close the sheet already.
+  useLayoutEffect(() => {
+    if (!changing) return;
+    const onDown = (event: KeyboardEvent): void => {
+      if (event.key === "Shift") return;
+      event.preventDefault();
+      event.stopPropagation();
+      const next = event.key === "Escape" ? keymap.peek() : remapped(keymap.peek(), changing, event.key);
+      if (next === null) setProblem(w("keys_not_possible"));
+      else if (typeof next === "string") setProblem(w("keys_taken", { by: w(WORDS[next]) }));
+      else {
+        setKeymap(next);
+        setChanging(null);
+        setProblem("");
+      }
+    };
+    document.addEventListener("keydown", onDown, true);
+    return () => document.removeEventListener("keydown", onDown, true);
+  }, [changing]);
   return (
     <Sheet title={w("keys")} kind="dialog" onClose={() => (session.panel.value = null)} testid="keys">
       <label class="switch">
         <input type="checkbox" checked={areOn.value} onChange={(event) => setSwitch(event.currentTarget.checked)} />
         <span>{w("keys_on")}</span>
       </label>
+      <p class="keys-said" role="status">
+        {problem || w(changing ? "keys_press" : "keys_hint")}
+      </p>
       <dl class="keys">
-        {LIST.map(([key, word]) => (
-          <div key={key}>
+        {ACTIONS.map((action) => (
+          <div key={action}>
             <dt>
-              <kbd>{key}</kbd>
+              <button
+                type="button"
+                class="key-choice"
+                aria-label={`${keymap.value[action].toUpperCase()}: ${w(WORDS[action])}. ${w("keys_hint")}`}
+                data-testid={`key-${action}`}
+                onClick={() => {
+                  setProblem("");
+                  setChanging(changing === action ? null : action);
+                }}
+              >
+                <kbd>{changing === action ? "…" : keymap.value[action].toUpperCase()}</kbd>
+              </button>
             </dt>
-            <dd>{w(word)}</dd>
+            <dd>{w(WORDS[action])}</dd>
           </div>
         ))}
+        <Fixed name="Enter" word="key_confirm" />
+        <Fixed name="Esc" word="key_close" />
       </dl>
+      <button type="button" class="link" onClick={() => setKeymap(DEFAULT_KEYMAP)}>
+        {w("keys_reset")}
+      </button>
     </Sheet>
+  );
+}
+
+function Fixed({ name, word }: { name: string; word: RoomWord }) {
+  return (
+    <div>
+      <dt>
+        <kbd>{name}</kbd>
+      </dt>
+      <dd>{w(word)}</dd>
+    </div>
   );
 }

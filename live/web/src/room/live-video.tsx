@@ -34,5 +34,9 @@ export function LiveVideo({ onState, onDelay }: { onState: (state: VideoState) =
       watching?.stop();
     };
   }, [session]);
+  const isMuted = session.isMuted.value;
+  useEffect(() => {
+    if (video.current) video.current.muted = isMuted;
+  }, [isMuted]);
   return <video ref={video} class={`stage-video ${isPlaying ? "is-playing" : ""}`} muted playsInline autoPlay data-testid="video" />;
 }

@@ -61,6 +61,8 @@ export class RoomSession {
   readonly video = signal<VideoState | null>(null);
   /** How it comes and how late it is; null while nothing plays. */
   readonly videoDelay = signal<VideoDelay | null>(null);
+  /** Whether the picture is silent; browsers let it begin no other way. */
+  readonly isMuted = signal(true);
   readonly isLive = computed(() => this.store.connection.value.state === "live");
 
   /** The product on the card: what the host pinned, once the picture has come to it. */
@@ -259,6 +261,10 @@ export class RoomSession {
     } else {
       announce(this.lastRefusal(sale.sale_id) ?? w("buy_checking"), "assertive");
     }
+  }
+
+  toggleSound(): void {
+    this.isMuted.value = !this.isMuted.peek();
   }
 
   like(): void {

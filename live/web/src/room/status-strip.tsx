@@ -1,9 +1,10 @@
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { formatElapsed, heartbeat } from "../shared/clock";
-import { UsersIcon } from "../shared/icons";
+import { MutedIcon, SoundIcon, UsersIcon } from "../shared/icons";
 import { formatCount } from "../shared/money";
 import { language, localised, setLanguage, shared } from "../shared/words";
+import { CaptionsButton } from "./captions";
 import { useSession } from "./context";
 import { ShareButton } from "./share";
 import { w } from "./words";
@@ -51,6 +52,8 @@ export function StatusStrip() {
         )}
         <ConnectionDot />
         <VideoDelayPill />
+        <SoundButton />
+        <CaptionsButton />
         {store.mode.value.hearts !== "full" && <span class="pill pill-small">{w(store.mode.value.chat === "paused" ? "mode_paused" : "mode_reduced")}</span>}
         {Math.abs(offsetMs) > CLOCK_SHOWN_MS && store.isJoined.value && (
           <span class="pill pill-small">{w("clock_off", { n: (Math.abs(offsetMs) / 1000).toFixed(1) })}</span>
@@ -110,6 +113,19 @@ function VideoDelayPill() {
       onClick={() => (session.panel.value = { kind: "delay" })}
     >
       {w(key, { n: (delay.ms / 1000).toFixed(1) })}
+    </button>
+  );
+}
+
+/** Browsers start a picture without sound; whoever wants to hear says so once. */
+function SoundButton() {
+  const session = useSession();
+  if (session.video.value !== "playing") return null;
+  const isMuted = session.isMuted.value;
+  return (
+    <button type="button" class="pill pill-button pill-small" data-testid="sound" data-muted={isMuted} aria-keyshortcuts="M" title={w(isMuted ? "sound_on" : "sound_off")} onClick={() => session.toggleSound()}>
+      {isMuted ? <MutedIcon size={16} /> : <SoundIcon size={16} />}
+      <span class={isMuted ? "" : "visually-hidden"}>{w(isMuted ? "sound_on" : "sound_off")}</span>
     </button>
   );
 }

@@ -154,3 +154,17 @@ export const CalendarIcon = icon(
     <path d="M4 10h16M8.5 3.5v4M15.5 3.5v4" />
   </>,
 );
+const CAPTIONS_FRAME = <rect x="3" y="5.5" width="18" height="13" rx="2.5" />;
+export const CaptionsIcon = icon(
+  <>
+    {CAPTIONS_FRAME}
+    <path d="M10.6 10.4a2.2 2.2 0 1 0 0 3.2M17 10.4a2.2 2.2 0 1 0 0 3.2" />
+  </>,
+);
+export const CaptionsOffIcon = icon(
+  <>
+    {CAPTIONS_FRAME}
+    <path d="M4 21 20 3" />
+  </>,
+);
+export const MutedIcon = icon(<path d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9.5l5 5M20.5 9.5l-5 5" />);

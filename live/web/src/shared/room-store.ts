@@ -5,6 +5,7 @@ import type { ConnectionStatus, RoomListener } from "./connection";
 import { ServerClock } from "./clock";
 import type {
   Announcement,
+  CaptionsValue,
   ChatValue,
   Comment,
   DeskValue,
@@ -54,6 +55,7 @@ export class RoomStore implements RoomListener {
   readonly watching = signal<WatchingValue | null>(null);
   readonly orders = signal<OrdersValue>({ placed: 0, paid: 0 });
   readonly media = signal<MediaValue | null>(null);
+  readonly captions = signal<CaptionsValue | null>(null);
   readonly desk = signal<DeskValue | null>(null);
   /** The version of the run of show; a page whose products have another one reads them again. */
   readonly run = signal<number | null>(null);
@@ -195,6 +197,9 @@ export class RoomStore implements RoomListener {
           break;
         case "orders":
           this.orders.value = data as OrdersValue;
+          break;
+        case "captions":
+          this.captions.value = data as CaptionsValue;
           break;
         case "desk":
           this.desk.value = data as DeskValue;

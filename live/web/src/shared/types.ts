@@ -53,10 +53,21 @@ export interface MediaValue {
   recording?: "off" | "on" | "no_space" | "failed";
 }
 
-/** Who holds the sale desk: an account's id, whose name the API tells staff. */
+/** What is being said, until it is replaced or its time is over. */
+export interface CaptionsValue {
+  text: string;
+  language: string | null;
+  at_ms: number;
+  until_ms: number;
+}
+
+/** Who holds the sale desk and who asks for it: accounts' ids, whose names the API tells staff. */
 export interface DeskValue {
   holder_id: string | null;
   since_ms: number | null;
+  asker_id: string | null;
+  asked_at_ms: number | null;
+  answer: string | null;
 }
 
 export type SaleState =
