@@ -19,14 +19,7 @@ class PinnedComment(models.Model):
 
 async def _note(call: Call, action: str, target: str, after: Any = None, before: Any = None) -> None:
     async with call.wiring.database.begin() as c:
-        await record(
-            c,
-            call,
-            action,
-            target,
-            before=before,
-            after=after,
-        )
+        await record(c, call, action, target, before=before, after=after)
 
 
 async def _delete_comment(call: Call) -> None:

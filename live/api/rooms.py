@@ -14,7 +14,7 @@ from commerce.sale_rules import OCCUPYING, STATES
 from live import audit, rooms, shows
 from live.api import models
 from live.api.desk import saw
-from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query
+from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
 from live.api.sales import shown_sales
 from live.media_time import with_media_time
 from live.projector import PRIVATE_STATES
@@ -106,14 +106,11 @@ async def _announce(call: Call) -> None:
         once=f"announce:{call.action_id}",
     )
     async with call.wiring.database.begin() as c:
-        await audit.record(
+        await record(
             c,
-            call.caller,
-            room_id,
+            call,
             "announce",
             room_id,
-            at_ms=call.now_ms,
-            call_id=call.action_id,
             after={"text": body.text},
         )
 
@@ -152,14 +149,11 @@ async def _audit(call: Call) -> models.AuditPage:
 
 
 async def _record(c: Any, call: Call, action: str, target: str, before: Room, after: Room) -> None:
-    await audit.record(
+    await record(
         c,
-        call.caller,
-        before.room_id,
+        call,
         action,
         target,
-        at_ms=call.now_ms,
-        call_id=call.action_id,
         before={"status": before.status, "pinned_product_id": before.pinned_product_id},
         after={"status": after.status, "pinned_product_id": after.pinned_product_id},
     )
