@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,11 +23,13 @@ from commerce.clock import wall_clock_ms
 from live import problems
 from live.media import ice, tokens
 from live.media.announcer import Announcer
+from live.media.carrier import Carrier
 from live.media.feed import Feeds
 from live.media.hls import HlsRooms
 from live.media.hls_routes import hls_routes
 from live.media.metrics import MediaMetrics
 from live.media.offers import MAX_SDP_BYTES, read_fragment, read_offer
+from live.media.places import Place
 from live.media.recorder import Recordings
 from live.media.recordings import Shelf
 from live.media.recordings_routes import recordings_routes
@@ -62,8 +65,10 @@ def create_media_app(
     sessions: Sessions | None = None,
     announcer: Announcer | None = None,
     clock_ms: Callable[[], int] = wall_clock_ms,
+    carrier: Carrier | None = None,
 ) -> Starlette:
-    """The app. Its lifespan ticks the sessions and ends them; `announcer` tells rooms what is on air, None tells nobody."""
+    """The app. Its lifespan ticks the sessions and ends them; `announcer` tells rooms what is on air, None tells nobody; `carrier` knows
+    of other media processes, None knows none."""
     carried = (
         sessions if sessions is not None else Sessions(time.monotonic, Bounds(viewers=settings.media_viewers))
     )
@@ -115,6 +120,8 @@ def create_media_app(
     app.state.recordings = recordings
     app.state.metrics = MediaMetrics(carried, hls, feeds, recordings)
     app.state.clock_ms = clock_ms
+    app.state.carrier = carrier if carrier is not None else Carrier(settings, carried, time.monotonic)
+    app.state.prefix = urlsplit(settings.media_base() or "").path
     return app
 
 
@@ -159,10 +166,17 @@ async def _answered(request: Request, handler: Callable[[Request], Awaitable[Res
 async def _open(request: Request) -> Response:
     audience = _audience(request)
     room_id = request.path_params["room_id"]
-    signed, token = _authorised(request, audience, room_id)
+    signed, token = _authorised(request, audience, room_id, with_ticket=True)
     _expect_type(request, SDP)
     offer = read_offer(await _body(request), publishing=audience == "whip")
     sessions: Sessions = request.app.state.sessions
+    carrier: Carrier = request.app.state.carrier
+    if audience == "whip":
+        elsewhere = await carrier.claim(room_id)
+    else:
+        elsewhere = None if sessions.is_on_air(room_id) else await carrier.elsewhere(room_id)
+    if elsewhere is not None:
+        return _redirect(request, elsewhere, token, signed)
     begin = sessions.publish if audience == "whip" else sessions.play
     session = await begin(token, signed, offer)
     response = Response(
@@ -170,7 +184,7 @@ async def _open(request: Request) -> Response:
         201,
         media_type=SDP,
         headers={
-            "Location": f"/{audience}/{room_id}/sessions/{session.session_id}",
+            "Location": f"{request.app.state.prefix}/{audience}/{room_id}/sessions/{session.session_id}",
             "ETag": session.etag,
             "Accept-Patch": FRAGMENT,
         },
@@ -179,6 +193,15 @@ async def _open(request: Request) -> Response:
     for server in ice.servers(state.settings, state.clock_ms()):
         response.headers.append("Link", server.link)
     return response
+
+
+def _redirect(request: Request, place: Place, token: MediaToken, signed: str) -> Response:
+    """To the process that carries the room (RFC 9725 4.5)."""
+    state = request.app.state
+    ticket = tokens.ticket(state.key, token, signed, state.clock_ms())
+    url = f"{place.url(request.headers.get('host'))}{request.url.path}?ticket={ticket}"
+    state.metrics.redirected.labels(token.audience).inc()
+    return Response(status_code=307, headers={"Location": url})
 
 
 async def _trickle(request: Request) -> Response:
@@ -211,7 +234,10 @@ def _audience(request: Request) -> Audience:
     return audience
 
 
-def _bearer(request: Request) -> str:
+def _bearer(request: Request, *, with_ticket: bool = False) -> str:
+    ticket = request.query_params.get("ticket")
+    if with_ticket and ticket:  # whoever sends the token too has followed a redirect of ours all the same
+        return ticket
     scheme, _, signed = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not signed.strip():
         raise HttpProblem(
@@ -220,8 +246,10 @@ def _bearer(request: Request) -> str:
     return signed.strip()
 
 
-def _authorised(request: Request, audience: Audience, room_id: str) -> tuple[str, MediaToken]:
-    signed = _bearer(request)
+def _authorised(
+    request: Request, audience: Audience, room_id: str, *, with_ticket: bool = False
+) -> tuple[str, MediaToken]:
+    signed = _bearer(request, with_ticket=with_ticket)
     state = request.app.state
     try:
         return signed, tokens.verify(state.key, signed, audience, room_id, state.clock_ms())
@@ -241,7 +269,7 @@ def _own_session(request: Request) -> Session:
     signed = _bearer(request)
     sessions: Sessions = request.app.state.sessions
     session = sessions.find(request.path_params["session_id"], room_id, audience)
-    if session is not None and session.signed == signed:
+    if session is not None and session.opened_by == tokens.digest(signed):
         return session
     _authorised(request, audience, room_id)
     if session is not None:

@@ -23,6 +23,12 @@ class MediaMetrics:
         self.refused = Counter(
             "flashroom_media_refused", "Refused WHIP and WHEP calls", ["code"], registry=self.registry
         )
+        self.redirected = Counter(
+            "flashroom_media_redirected",
+            "Calls sent on to the media process that carries the room",
+            ["protocol"],
+            registry=self.registry,
+        )
         self.registry.register(_SessionsCollector(sessions))
         self.registry.register(_FilmsCollector(hls, feeds, recordings))
 

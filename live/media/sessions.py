@@ -20,7 +20,7 @@ from live.media.offers import Offer, ice_user
 from live.media.outlets import Outlet
 from live.media.packets import AUDIO_CODECS, VIDEO_CODECS, Kind
 from live.media.streams import RoomStream
-from live.media.tokens import MediaToken
+from live.media.tokens import MediaToken, digest
 from live.problems import HttpProblem
 
 log = logging.getLogger("flashroom.media")
@@ -64,7 +64,7 @@ class Session:
         self.session_id = secrets.token_urlsafe(18)
         self.etag = f'"{secrets.token_hex(8)}"'
         self.token = token
-        self.signed = signed
+        self.opened_by = token.opened_by or digest(signed)
         self.subject = token.subject
         self.stream = stream
         self.began_at_s = now_s
@@ -309,6 +309,17 @@ class Sessions:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         return task
+
+    def give_up(self, room_id: str) -> None:
+        """Another process carries this room: whoever publishes here must go there; who watches may stay."""
+        stream = self.streams.get(room_id)
+        self._last_on_air_s.pop(room_id, None)
+        if stream is None or stream.source is None or stream.is_relayed:
+            return
+        source = stream.source
+        stream.detach(source)
+        if isinstance(source, Session):
+            self._end(source)
 
     def tick(self) -> None:
         """Once a second: reports to viewers, key frames still owed, and an end to what doesn't live any more."""

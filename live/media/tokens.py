@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import jwt
@@ -14,6 +15,7 @@ PUBLISH_TTL_MS: Final = 12 * 3_600_000
 PLAY_TTL_MS: Final = 3_600_000
 RECORDINGS_TTL_MS: Final = 6 * 3_600_000
 """A long film's download, with pauses."""
+TICKET_TTL_MS: Final = 30_000
 MAX_TOKEN_CHARACTERS: Final = 2048
 
 
@@ -29,17 +31,31 @@ class MediaToken:
     room_id: str
     subject: str
     expires_at_ms: int
+    opened_by: str | None = None
+    """Of a ticket: the digest of the token that the same client has shown elsewhere, and will show here."""
+
+
+def digest(signed: str) -> str:
+    """By which a token is known again without being kept."""
+    return hashlib.sha256(signed.encode()).hexdigest()
 
 
 def sign(key: bytes, token: MediaToken) -> str:
     """A JWT (RFC 7519, HS256); `key` is `settings.key("media")`."""
-    claims = {
+    claims: dict[str, str | int] = {
         "aud": token.audience,
         "room": token.room_id,
         "sub": token.subject,
         "exp_ms": token.expires_at_ms,
     }
+    if token.opened_by is not None:
+        claims["by"] = token.opened_by
     return jwt.encode(claims, key, algorithm="HS256")
+
+
+def ticket(key: bytes, token: MediaToken, signed: str, now_ms: int) -> str:
+    """For the URL of a redirect, good for 30 s: a browser, like most clients, shows its `Authorization` to no other origin by itself."""
+    return sign(key, replace(token, expires_at_ms=now_ms + TICKET_TTL_MS, opened_by=digest(signed)))
 
 
 def publish_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:
@@ -68,7 +84,9 @@ def verify(key: bytes, signed: str, audience: Audience, room_id: str, now_ms: in
         raise BadToken
     try:
         claims = jwt.decode(signed, key, algorithms=["HS256"], audience=audience)
-        token = MediaToken(audience, str(claims["room"]), str(claims["sub"]), int(claims["exp_ms"]))
+        token = MediaToken(
+            audience, str(claims["room"]), str(claims["sub"]), int(claims["exp_ms"]), claims.get("by")
+        )
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
         raise BadToken from None
     if token.room_id != room_id or now_ms >= token.expires_at_ms:
