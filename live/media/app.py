@@ -24,6 +24,7 @@ from live import problems
 from live.media import ice, tokens
 from live.media.announcer import Announcer
 from live.media.carrier import Carrier
+from live.media.cascade import Pulls
 from live.media.feed import Feeds
 from live.media.hls import HlsRooms
 from live.media.hls_routes import hls_routes
@@ -45,7 +46,7 @@ BODY_WITHIN_S: Final = 5.0
 HANG_UP_BYTES: Final = 1 << 20
 SDP: Final = "application/sdp"
 FRAGMENT: Final = "application/trickle-ice-sdpfrag"
-AUDIENCES: Final[dict[str, Audience]] = {"whip": "whip", "whep": "whep"}
+AUDIENCES: Final[dict[str, Audience]] = {"whip": "whip", "whep": "whep", "relay": "relay"}
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch",
@@ -82,11 +83,15 @@ def create_media_app(
         days=settings.recording_days,
     )
 
+    known = carrier if carrier is not None else Carrier(settings, carried, time.monotonic)
+    pulls = Pulls(settings, carried, known, time.monotonic, clock_ms)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(_tick((carried, feeds, hls), stop), name="media sessions")
+            group.create_task(pulls.run(stop), name="media pulls")
             if announcer is not None:
                 group.create_task(announcer.run(stop), name="media announcer")
             try:
@@ -118,9 +123,10 @@ def create_media_app(
     app.state.feeds = feeds
     app.state.hls = hls
     app.state.recordings = recordings
-    app.state.metrics = MediaMetrics(carried, hls, feeds, recordings)
+    app.state.metrics = MediaMetrics(carried, hls, feeds, recordings, known, pulls)
     app.state.clock_ms = clock_ms
-    app.state.carrier = carrier if carrier is not None else Carrier(settings, carried, time.monotonic)
+    app.state.carrier = known
+    app.state.pulls = pulls
     app.state.prefix = urlsplit(settings.media_base() or "").path
     return app
 
@@ -171,13 +177,14 @@ async def _open(request: Request) -> Response:
     offer = read_offer(await _body(request), publishing=audience == "whip")
     sessions: Sessions = request.app.state.sessions
     carrier: Carrier = request.app.state.carrier
+    elsewhere: Place | None = None
     if audience == "whip":
         elsewhere = await carrier.claim(room_id)
-    else:
-        elsewhere = None if sessions.is_on_air(room_id) else await carrier.elsewhere(room_id)
+    elif audience == "whep":
+        elsewhere = await request.app.state.pulls.ensure(room_id)
     if elsewhere is not None:
         return _redirect(request, elsewhere, token, signed)
-    begin = sessions.publish if audience == "whip" else sessions.play
+    begin = {"whip": sessions.publish, "relay": sessions.relay}.get(audience, sessions.play)
     session = await begin(token, signed, offer)
     response = Response(
         session.answer,

@@ -42,6 +42,8 @@ class Carrier:
         self._sessions = sessions
         self._clock_s = clock_s
         self._held: dict[str, _Lease] = {}
+        self.is_known = False
+        """Whether Redis has heard of this process; until then it carries whatever comes."""
 
     @property
     def place(self) -> Place:
@@ -57,9 +59,14 @@ class Carrier:
             self._settings.media_viewers,
         )
 
+    @property
+    def held(self) -> int:
+        """How many rooms are carried here."""
+        return len(self._held)
+
     async def claim(self, room_id: str) -> Place | None:
         """Carry the room, or give the process that does. While Redis doesn't answer it is carried here, until Redis says more."""
-        if self.places is None:
+        if self.places is None or not self.is_known:
             return None
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -88,6 +95,9 @@ class Carrier:
         """Each second: be known, renew what is carried, let go of what is over or was lost. Raises RedisError and OSError."""
         if self.places is None:
             return
+        if not self.is_known:
+            await self.places.beat(self.place, 0, {}, is_first=True)
+            self.is_known = True
         for room_id in [room_id for room_id in self._carried() if room_id not in self._held]:
             if await self.claim(room_id) is not None:  # begun without Redis, and another was first
                 self._lose(room_id)

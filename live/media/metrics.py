@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from live.media.carrier import Carrier
+from live.media.cascade import Pulls
 from live.media.feed import Feeds
 from live.media.hls import HlsRooms
 from live.media.recorder import Recordings, RecordingState
@@ -18,7 +20,15 @@ from live.media.sessions import Sessions
 class MediaMetrics:
     """One registry per app. Values of rooms are sums: a metric per room would grow without bound."""
 
-    def __init__(self, sessions: Sessions, hls: HlsRooms, feeds: Feeds, recordings: Recordings) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        hls: HlsRooms,
+        feeds: Feeds,
+        recordings: Recordings,
+        carrier: Carrier,
+        pulls: Pulls,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.refused = Counter(
             "flashroom_media_refused", "Refused WHIP and WHEP calls", ["code"], registry=self.registry
@@ -31,6 +41,7 @@ class MediaMetrics:
         )
         self.registry.register(_SessionsCollector(sessions))
         self.registry.register(_FilmsCollector(hls, feeds, recordings))
+        self.registry.register(_NeighboursCollector(carrier, pulls))
 
     def text(self) -> bytes:
         """Prometheus text format."""
@@ -45,7 +56,7 @@ class _SessionsCollector(Collector):
         sessions = self._sessions
         living = list(sessions.by_id.values())
         gauge = GaugeMetricFamily("flashroom_media_sessions", "Living sessions", labels=["protocol", "state"])
-        for protocol in ("whip", "whep"):
+        for protocol in ("whip", "whep", "relay"):
             of_protocol = [s for s in living if s.token.audience == protocol]
             half_open = sum(s.is_half_open for s in of_protocol)
             gauge.add_metric([protocol, "half_open"], half_open)
@@ -101,6 +112,29 @@ class _SessionsCollector(Collector):
             ),
         ):
             yield GaugeMetricFamily(f"flashroom_media_{name}", help_, value=value)
+
+
+class _NeighboursCollector(Collector):
+    def __init__(self, carrier: Carrier, pulls: Pulls) -> None:
+        self._carrier = carrier
+        self._pulls = pulls
+
+    def collect(self) -> Iterator[Metric]:
+        pulls = GaugeMetricFamily(
+            "flashroom_media_pulls", "Rooms pulled from other media processes", labels=["state"]
+        )
+        living = list(self._pulls.by_room.values())
+        ready = sum(pull.is_ready for pull in living)
+        pulls.add_metric(["connecting"], len(living) - ready)
+        pulls.add_metric(["ready"], ready)
+        yield pulls
+        yield GaugeMetricFamily("flashroom_media_rooms_carried", "Leases held", value=self._carrier.held)
+        for name, help_, value in (
+            ("pulls_begun", "Rooms that were pulled from other media processes", self._pulls.begun),
+            ("pull_failures", "Tries to pull a room that failed", self._pulls.failures),
+            ("rooms_lost", "Rooms given up because another process carries them", self._carrier.lost),
+        ):
+            yield CounterMetricFamily(f"flashroom_media_{name}", help_, value=value)
 
 
 class _FilmsCollector(Collector):

@@ -81,10 +81,16 @@ class Places:
         self._find, self._leave = script("find_room"), script("leave_place")
         self._finding: SharedReads[Found] = SharedReads()
 
-    async def beat(self, place: Place, load: int, held: Mapping[str, int]) -> list[str]:
-        """Say that `place` is at work, and renew its rooms (with their fences); gives those that another carries now."""
+    async def beat(
+        self, place: Place, load: int, held: Mapping[str, int], *, is_first: bool = False
+    ) -> list[str]:
+        """Say that `place` is at work, and renew its rooms (with their fences); gives those that another carries now.
+
+        With `is_first`, whoever was known at the same address is forgotten: a process that is started again has its rooms at once.
+        """
         lost: list[bytes] = await self._beat(
-            keys=_KEYS, args=[place.process_id, _described(place), load, TIMEOUT_MS, *_pairs(held)]
+            keys=_KEYS,
+            args=[place.process_id, _described(place), load, TIMEOUT_MS, int(is_first), *_pairs(held)],
         )
         return [room_id.decode() for room_id in lost]
 

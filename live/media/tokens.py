@@ -8,13 +8,14 @@ from typing import Final, Literal
 
 import jwt
 
-Audience = Literal["whip", "whep", "recordings", "replay"]
+Audience = Literal["whip", "whep", "relay", "recordings", "replay"]
 
 PUBLISH_TTL_MS: Final = 12 * 3_600_000
 """A show's length: the same token ends the session it has begun."""
 PLAY_TTL_MS: Final = 3_600_000
 RECORDINGS_TTL_MS: Final = 6 * 3_600_000
 """A long film's download, with pauses."""
+RELAY_TTL_MS: Final = 30_000
 TICKET_TTL_MS: Final = 30_000
 MAX_TOKEN_CHARACTERS: Final = 2048
 
@@ -66,6 +67,11 @@ def publish_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:
 def play_token(key: bytes, room_id: str, viewer_id: str, now_ms: int) -> str:
     """What a viewer's page shows to watch by WHEP; it must begin within 1 h, then may go on."""
     return sign(key, MediaToken("whep", room_id, viewer_id, now_ms + PLAY_TTL_MS))
+
+
+def relay_token(key: bytes, room_id: str, process_id: str, now_ms: int) -> str:
+    """What one media process shows another to pull a room; it must begin within 30 s, then may go on."""
+    return sign(key, MediaToken("relay", room_id, process_id, now_ms + RELAY_TTL_MS))
 
 
 def recordings_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:

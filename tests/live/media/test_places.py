@@ -99,6 +99,15 @@ async def test_viewers_are_sent_to_the_carrier_while_it_has_space(registry: Plac
     assert fresh.for_publisher == place("owner", viewers=500)
 
 
+async def test_a_process_that_is_started_again_does_not_wait_for_its_own_lease(registry: Places) -> None:
+    await registry.beat(place("one"), 0, {})
+    await registry.claim("one", "rm_1")
+    again = Place("again", 8002, None, place("one").peer_url, 0, 500)
+    await registry.beat(again, 0, {}, is_first=True)
+    assert (await registry.claim("again", "rm_1"))[0] == "again"
+    assert (await registry.find("rm_1")).places == (again,)
+
+
 async def test_who_leaves_gives_its_rooms_away_at_once(registry: Places) -> None:
     await registry.beat(place("one"), 0, {})
     await registry.beat(place("two"), 0, {})
@@ -115,7 +124,7 @@ async def two_processes(stack: AsyncExitStack, folder: Path, redis_url: str) -> 
     for number in range(2):
         server = MediaServer(folder / str(number), redis_url=redis_url)
         servers.append(await stack.enter_async_context(server.running()))
-        await wait_until(lambda: servers[-1].carrier.places is not None, 10, "Redis")
+        await wait_until(lambda: servers[-1].carrier.is_known, 10, "Redis")
     return servers
 
 
@@ -147,7 +156,7 @@ async def test_a_process_that_lost_a_room_ends_its_publisher_and_says_nothing_mo
 ) -> None:
     room_id = new_room()
     async with MediaServer(tmp_path, redis_url=redis_url).running() as server:
-        await wait_until(lambda: server.carrier.places is not None, 10, "Redis")
+        await wait_until(lambda: server.carrier.is_known, 10, "Redis")
         async with publisher(server, room_id=room_id):
             await wait_until(lambda: server.sessions.is_on_air(room_id))
             redis = registry._beat.registered_client
