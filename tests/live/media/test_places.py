@@ -227,15 +227,21 @@ async def test_a_killed_process_gives_its_rooms_to_another_and_video_goes_on_the
         before = await door.look(room_id)
         async with publisher(door, room_id=room_id):
             os.kill(listener_of(before.port), signal.SIGKILL)
+        await wait_until(
+            lambda: publishes_again(door, room_id), 20, "a host who only tries again to be on air"
+        )
+        assert (await registry.find(room_id)).owner != before
 
-            async def moved() -> bool:
-                found = (await registry.find(room_id)).for_publisher
-                return found is not None and found.process_id != before.process_id
 
-            await wait_until(moved, 10, "another process to be the one for the room")
+async def publishes_again(door: Door, room_id: str) -> bool:
+    """One try of a page: ask where, go there, and see one's picture as a viewer does."""
+    try:
         await door.look(room_id)
         async with publisher(door, room_id=room_id), watcher(door, room_id=room_id) as viewer:
-            await wait_until(lambda: viewer.frames >= 1, 15, "a picture")
+            await wait_until(lambda: viewer.frames >= 1, 5, "a picture")
+    except (httpx.HTTPError, AssertionError):
+        return False
+    return True
 
 
 async def has_processes(registry: Places, count: int) -> bool:
