@@ -54,6 +54,9 @@ class Settings:
     media_peer_url: str | None  # where other media processes reach this machine's
     media_origins: tuple[str, ...]  # of media processes on other machines, for the pages' policy
     public_hls_url: str | None
+    media_forward_url: str | None  # a WHIP endpoint that rooms are handed over to, {room} in it
+    media_forward_rooms: tuple[str, ...]  # only these; empty: all
+    media_forward_token: str | None = field(repr=False)
     media_viewers: int  # by WebRTC, per media process; further ones get HLS
     ice_servers: tuple[str, ...]
     turn_secret: bytes | None = field(repr=False)
@@ -133,6 +136,9 @@ class Settings:
             media_peer_url=reader.optional_url("FLASHROOM_MEDIA_PEER_URL", ("http", "https")),
             media_origins=reader.origins("FLASHROOM_MEDIA_ORIGINS"),
             public_hls_url=reader.optional_url("FLASHROOM_PUBLIC_HLS_URL", ("http", "https")),
+            media_forward_url=reader.forward_url("FLASHROOM_MEDIA_FORWARD_URL"),
+            media_forward_rooms=reader.words("FLASHROOM_MEDIA_FORWARD_ROOMS"),
+            media_forward_token=reader.text("FLASHROOM_MEDIA_FORWARD_TOKEN", "") or None,
             media_viewers=reader.integer("FLASHROOM_MEDIA_VIEWERS", 500, 1, 20_000),
             ice_servers=reader.ice_servers("FLASHROOM_ICE_SERVERS"),
             turn_secret=reader.text("FLASHROOM_TURN_SECRET", "").encode() or None,
@@ -229,6 +235,14 @@ class _Reader:
         if not self.environment.get(name, "").strip():
             return None
         return self.url(name, "", schemes).rstrip("/")
+
+    def forward_url(self, name: str) -> str | None:
+        url = self.optional_url(name, ("http", "https"))
+        good = url is None or "{room}" in url or len(self.words("FLASHROOM_MEDIA_FORWARD_ROOMS")) == 1
+        problem = (
+            "needs {room}, or FLASHROOM_MEDIA_FORWARD_ROOMS with one room: else all would go to one place"
+        )
+        return self._checked(name, url, good, problem, None)
 
     def origins(self, name: str) -> tuple[str, ...]:
         found = self.words(name)

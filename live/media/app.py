@@ -26,6 +26,7 @@ from live.media.announcer import Announcer
 from live.media.carrier import Carrier
 from live.media.cascade import Pulls
 from live.media.feed import Feeds
+from live.media.handover import Forwards
 from live.media.hls import HlsRooms
 from live.media.hls_routes import hls_routes
 from live.media.metrics import MediaMetrics
@@ -85,6 +86,13 @@ def create_media_app(
 
     known = carrier if carrier is not None else Carrier(settings, carried, time.monotonic)
     pulls = Pulls(settings, carried, known, time.monotonic, clock_ms)
+    forwards = Forwards(
+        carried,
+        settings.media_forward_url,
+        settings.media_forward_token,
+        settings.media_forward_rooms,
+        time.monotonic,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -92,6 +100,7 @@ def create_media_app(
         async with asyncio.TaskGroup() as group:
             group.create_task(_tick((carried, feeds, hls), stop), name="media sessions")
             group.create_task(pulls.run(stop), name="media pulls")
+            group.create_task(forwards.run(stop), name="media forwards")
             if announcer is not None:
                 group.create_task(announcer.run(stop), name="media announcer")
             try:
@@ -123,10 +132,11 @@ def create_media_app(
     app.state.feeds = feeds
     app.state.hls = hls
     app.state.recordings = recordings
-    app.state.metrics = MediaMetrics(carried, hls, feeds, recordings, known, pulls)
+    app.state.metrics = MediaMetrics(carried, hls, feeds, recordings, known, pulls, forwards)
     app.state.clock_ms = clock_ms
     app.state.carrier = known
     app.state.pulls = pulls
+    app.state.forwards = forwards
     app.state.prefix = urlsplit(settings.media_base() or "").path
     return app
 
@@ -316,8 +326,11 @@ async def _body(request: Request) -> bytes:
     return bytes(received)
 
 
-async def _health(_: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+async def _health(request: Request) -> Response:
+    """This process is well also when a server it hands rooms over to isn't; that is told beside."""
+    forwards: Forwards = request.app.state.forwards
+    states = {room_id: one.state for room_id, one in forwards.by_room.items()}
+    return JSONResponse({"status": "ok", **({"forwards": states} if states else {})})
 
 
 async def _metrics(request: Request) -> Response:

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from live.media.carrier import Carrier
 from live.media.cascade import Pulls
 from live.media.feed import Feeds
+from live.media.handover import Forwards, ForwardState
 from live.media.hls import HlsRooms
 from live.media.recorder import Recordings, RecordingState
 from live.media.sessions import Sessions
@@ -28,6 +29,7 @@ class MediaMetrics:
         recordings: Recordings,
         carrier: Carrier,
         pulls: Pulls,
+        forwards: Forwards,
     ) -> None:
         self.registry = CollectorRegistry()
         self.refused = Counter(
@@ -41,7 +43,7 @@ class MediaMetrics:
         )
         self.registry.register(_SessionsCollector(sessions))
         self.registry.register(_FilmsCollector(hls, feeds, recordings))
-        self.registry.register(_NeighboursCollector(carrier, pulls))
+        self.registry.register(_NeighboursCollector(carrier, pulls, forwards))
 
     def text(self) -> bytes:
         """Prometheus text format."""
@@ -115,9 +117,10 @@ class _SessionsCollector(Collector):
 
 
 class _NeighboursCollector(Collector):
-    def __init__(self, carrier: Carrier, pulls: Pulls) -> None:
+    def __init__(self, carrier: Carrier, pulls: Pulls, forwards: Forwards) -> None:
         self._carrier = carrier
         self._pulls = pulls
+        self._forwards = forwards
 
     def collect(self) -> Iterator[Metric]:
         pulls = GaugeMetricFamily(
@@ -128,10 +131,21 @@ class _NeighboursCollector(Collector):
         pulls.add_metric(["connecting"], len(living) - ready)
         pulls.add_metric(["ready"], ready)
         yield pulls
+        forwards = GaugeMetricFamily(
+            "flashroom_media_forwards", "Rooms handed over to another server", labels=["state"]
+        )
+        for state in get_args(ForwardState):
+            forwards.add_metric([state], self._forwards.count(state))
+        yield forwards
         yield GaugeMetricFamily("flashroom_media_rooms_carried", "Leases held", value=self._carrier.held)
         for name, help_, value in (
             ("pulls_begun", "Rooms that were pulled from other media processes", self._pulls.begun),
             ("pull_failures", "Tries to pull a room that failed", self._pulls.failures),
+            (
+                "forward_failures",
+                "Sessions with the server that rooms are handed over to that were refused or lost",
+                self._forwards.failures,
+            ),
             ("rooms_lost", "Rooms given up because another process carries them", self._carrier.lost),
         ):
             yield CounterMetricFamily(f"flashroom_media_{name}", help_, value=value)
