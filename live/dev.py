@@ -98,7 +98,7 @@ def check_ports(settings: Settings) -> None:
     wanted = [
         ("web", settings.host, settings.web_port, "FLASHROOM_WEB_PORT"),
         ("hub", settings.host, settings.hub_port, "FLASHROOM_HUB_PORT"),
-        ("media", settings.host, settings.media_port, "FLASHROOM_MEDIA_PORT"),
+        *(("media", settings.host, port, "FLASHROOM_MEDIA_PORT") for port in settings.media_ports),
     ]
     if settings.worker_port:
         wanted.append(("worker", settings.host, settings.worker_port, "FLASHROOM_WORKER_PORT"))

@@ -25,7 +25,15 @@ def hub_url(settings: Settings, host_header: str | None) -> str:
 
 def media_url(settings: Settings, host_header: str | None) -> str:
     """The media process for WHIP and WHEP, without a slash at the end: as set, else on the machine that the browser has just reached."""
-    return settings.public_media_url or f"http://{host_name(host_header)}:{settings.media_port}"
+    return media_urls(settings, host_header)[0]
+
+
+def media_urls(settings: Settings, host_header: str | None) -> list[str]:
+    """Of all media processes of the settings, in their order."""
+    return [
+        settings.media_base(number) or f"http://{host_name(host_header)}:{port}"
+        for number, port in enumerate(settings.media_ports)
+    ]
 
 
 def hls_url(settings: Settings, host_header: str | None) -> str:

@@ -34,10 +34,10 @@ PICTURE_MAX_AGE_S: Final = 3600
 
 
 def content_security_policy(settings: Settings, host_header: str | None) -> str:
-    """Everything from here, nothing inline, and the hub's socket, the media process and the cache of its HLS as the only other peers."""
+    """Everything from here, nothing inline, and the hub's socket, media processes and the cache of their HLS as the only other peers."""
     hub = origins.hub_url(settings, host_header)
-    servers = (origins.media_url(settings, host_header), origins.hls_url(settings, host_header))
-    media = " ".join(dict.fromkeys(map(_origin, servers)))
+    servers = (*origins.media_urls(settings, host_header), origins.hls_url(settings, host_header))
+    media = " ".join(dict.fromkeys((*map(_origin, servers), *settings.media_origins)))
     return "; ".join(
         (
             "default-src 'none'",

@@ -19,6 +19,7 @@ from realtime import redis_urls
 
 MIN_SECRET_CHARACTERS: Final = 32
 _ICE_SERVER: Final = re.compile(r"(?:stuns?|turns?):[A-Za-z0-9.\-\[\]:]{1,255}(?:\?transport=(?:udp|tcp))?")
+_ORIGIN: Final = re.compile(r"https?://(?:\*\.)?[A-Za-z0-9.\-]{1,253}(?::(?:[0-9]{1,5}|\*))?")
 _T = TypeVar("_T")
 
 
@@ -41,15 +42,21 @@ class Settings:
     host: str
     web_port: int
     hub_port: int
-    media_port: int
+    media_port: int  # of the first media process here; further ones have the ports that follow
+    media_processes: int
     worker_port: int  # 0: no metrics page of the worker
     hub_processes: int
     ghosts: int
     secret: bytes = field(repr=False)
     public_web_url: str | None
     public_hub_url: str | None
-    public_media_url: str | None
+    public_media_url: str | None  # {n} stands for 1, 2, ... where several run on one machine
+    media_peer_url: str | None  # where other media processes reach this machine's
+    media_origins: tuple[str, ...]  # of media processes on other machines, for the pages' policy
     public_hls_url: str | None
+    media_forward_url: str | None  # a WHIP endpoint that rooms are handed over to, {room} in it
+    media_forward_rooms: tuple[str, ...]  # only these; empty: all
+    media_forward_token: str | None = field(repr=False)
     media_viewers: int  # by WebRTC, per media process; further ones get HLS
     ice_servers: tuple[str, ...]
     turn_secret: bytes | None = field(repr=False)
@@ -81,6 +88,20 @@ class Settings:
         """Where browsers find the hub's WebSocket."""
         return self.public_hub_url or f"ws://{_reachable(self.host)}:{self.hub_port}/v1"
 
+    @property
+    def media_ports(self) -> range:
+        """Of the media processes of this machine."""
+        return range(self.media_port, self.media_port + self.media_processes)
+
+    def media_base(self, number: int = 0) -> str | None:
+        """The public URL of the media process with this number, from 0, without a slash at the end; None when none is set."""
+        return self.public_media_url and self.public_media_url.replace("{n}", str(number + 1))
+
+    @property
+    def local_media_url(self) -> str:
+        """Where other processes of this machine find `media`."""
+        return f"http://{_reachable(self.host)}:{self.media_port}"
+
     def key(self, purpose: str) -> bytes:
         """A key for one purpose only, derived from the secret (HMAC-SHA256)."""
         return hmac.new(self.secret, purpose.encode(), hashlib.sha256).digest()
@@ -104,6 +125,7 @@ class Settings:
             web_port=reader.integer("FLASHROOM_WEB_PORT", 8000, 1, 65535),
             hub_port=reader.integer("FLASHROOM_HUB_PORT", 8001, 1, 65535),
             media_port=reader.integer("FLASHROOM_MEDIA_PORT", 8002, 1, 65535),
+            media_processes=reader.integer("FLASHROOM_MEDIA_PROCESSES", 1, 1, 64),
             worker_port=reader.integer("FLASHROOM_WORKER_PORT", 0, 0, 65535),
             hub_processes=reader.integer("FLASHROOM_HUB_PROCESSES", 2, 1, 64),
             ghosts=reader.integer("FLASHROOM_GHOSTS", 50, 0, 5000),
@@ -111,7 +133,12 @@ class Settings:
             public_web_url=reader.optional_url("FLASHROOM_PUBLIC_WEB_URL", ("http", "https")),
             public_hub_url=reader.optional_url("FLASHROOM_PUBLIC_HUB_URL", ("ws", "wss")),
             public_media_url=reader.optional_url("FLASHROOM_PUBLIC_MEDIA_URL", ("http", "https")),
+            media_peer_url=reader.optional_url("FLASHROOM_MEDIA_PEER_URL", ("http", "https")),
+            media_origins=reader.origins("FLASHROOM_MEDIA_ORIGINS"),
             public_hls_url=reader.optional_url("FLASHROOM_PUBLIC_HLS_URL", ("http", "https")),
+            media_forward_url=reader.forward_url("FLASHROOM_MEDIA_FORWARD_URL"),
+            media_forward_rooms=reader.words("FLASHROOM_MEDIA_FORWARD_ROOMS"),
+            media_forward_token=reader.text("FLASHROOM_MEDIA_FORWARD_TOKEN", "") or None,
             media_viewers=reader.integer("FLASHROOM_MEDIA_VIEWERS", 500, 1, 20_000),
             ice_servers=reader.ice_servers("FLASHROOM_ICE_SERVERS"),
             turn_secret=reader.text("FLASHROOM_TURN_SECRET", "").encode() or None,
@@ -127,14 +154,30 @@ class Settings:
             == "on",
             payments=payment_settings.read(reader.environment, reader.mistakes),
         )
-        ports = {settings.web_port, settings.hub_port, settings.media_port}
-        if len(ports) < 3 and not reader.mistakes:
-            reader.mistakes.append(
-                "FLASHROOM_WEB_PORT, FLASHROOM_HUB_PORT and FLASHROOM_MEDIA_PORT must differ."
-            )
+        if not reader.mistakes:
+            reader.mistakes += _port_mistakes(settings)
         if reader.mistakes:
             raise SettingsError(reader.mistakes)
         return settings
+
+
+def _port_mistakes(settings: Settings) -> list[str]:
+    mistakes = []
+    if len({settings.web_port, settings.hub_port, settings.media_port}) < 3:
+        mistakes.append("FLASHROOM_WEB_PORT, FLASHROOM_HUB_PORT and FLASHROOM_MEDIA_PORT must differ.")
+    elif {settings.web_port, settings.hub_port, settings.worker_port} & set(settings.media_ports):
+        mistakes.append(
+            "FLASHROOM_MEDIA_PROCESSES takes ports from FLASHROOM_MEDIA_PORT on, one each; another process has one of them."
+        )
+    if settings.media_ports[-1] > 65535:
+        mistakes.append("FLASHROOM_MEDIA_PORT and FLASHROOM_MEDIA_PROCESSES together go beyond port 65535.")
+    for name, url in (
+        ("FLASHROOM_PUBLIC_MEDIA_URL", settings.public_media_url),
+        ("FLASHROOM_MEDIA_PEER_URL", settings.media_peer_url),
+    ):
+        if settings.media_processes > 1 and url is not None and "{n}" not in url:
+            mistakes.append(f"{name} needs {{n}}, which stands for 1, 2, ..., with several media processes.")
+    return mistakes
 
 
 class _Reader:
@@ -192,6 +235,23 @@ class _Reader:
         if not self.environment.get(name, "").strip():
             return None
         return self.url(name, "", schemes).rstrip("/")
+
+    def forward_url(self, name: str) -> str | None:
+        url = self.optional_url(name, ("http", "https"))
+        good = url is None or "{room}" in url or len(self.words("FLASHROOM_MEDIA_FORWARD_ROOMS")) == 1
+        problem = (
+            "needs {room}, or FLASHROOM_MEDIA_FORWARD_ROOMS with one room: else all would go to one place"
+        )
+        return self._checked(name, url, good, problem, None)
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        found = self.words(name)
+        for origin in found:
+            good = _ORIGIN.fullmatch(origin) is not None
+            self._checked(
+                name, origin, good, f"has {origin!r}, which is no origin like https://media.example", ""
+            )
+        return found
 
     def secret(self, env: str, data_dir: Path) -> bytes:
         given = self.environment.get("FLASHROOM_SECRET", "").strip()

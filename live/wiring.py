@@ -21,6 +21,7 @@ from commerce.payments.provider import Provider
 from commerce.payments.sandbox import Sandbox
 from commerce.sales import SaleDesk
 from live import payment_providers, processes
+from live.media.places import Places
 from live.preflight import Preflight
 from live.projector import Projector
 from live.settings import Settings
@@ -50,6 +51,7 @@ class Wiring:
     providers: Mapping[str, Provider]
     cashier: Cashier
     after_sales: AfterSales
+    media_places: Places
 
 
 @asynccontextmanager
@@ -85,4 +87,5 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
             providers=providers,
             cashier=Cashier(database, ledger, providers, wall_clock_ms, new_id),
             after_sales=AfterSales(database, ledger, wall_clock_ms, new_id),
+            media_places=Places(redis),
         )

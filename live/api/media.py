@@ -6,11 +6,13 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
+from redis.exceptions import RedisError
 
 from live import origins
 from live.api.endpoint import PRODUCE, Call, Endpoint
 from live.api.models import Model
 from live.media import ice, tokens
+from live.media.places import Found
 from live.problems import HttpProblem
 
 
@@ -32,6 +34,14 @@ class MediaTokenShown(Model):
     ice_servers: list[IceServerShown] = Field(default_factory=list)
 
 
+async def _find(call: Call, room_id: str) -> Found:
+    """Where the room's video is. Without Redis, or before a media process has said that it is at work, nobody knows."""
+    try:
+        return await call.wiring.media_places.find(room_id)
+    except (RedisError, OSError):
+        return Found(None, ())
+
+
 async def _token(call: Call) -> MediaTokenShown:
     body: NewMediaToken = call.body
     room_id = call.in_room.room_id
@@ -41,10 +51,13 @@ async def _token(call: Call) -> MediaTokenShown:
         IceServerShown(urls=s.url, username=s.username, credential=s.credential)
         for s in ice.servers(settings, call.now_ms)
     ]
-    base = origins.media_url(settings, call.request.headers.get("host"))
+    host = call.request.headers.get("host")
+    found = await _find(call, room_id)
+    place = found.for_viewer if body.purpose == "play" else found.for_publisher
+    base = place.url(host) if place is not None else origins.media_url(settings, host)
     if body.purpose == "play":
         token = tokens.play_token(key, room_id, call.buyer_id, call.now_ms)
-        hls = f"{origins.hls_url(settings, call.request.headers.get('host'))}/hls/{room_id}/index.m3u8"
+        hls = f"{settings.public_hls_url or base}/hls/{room_id}/index.m3u8"
         return MediaTokenShown(url=f"{base}/whep/{room_id}", token=token, hls=hls, ice_servers=servers)
     if body.purpose == "replay":
         if not settings.replays:

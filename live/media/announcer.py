@@ -71,12 +71,21 @@ class Announcer:
 
     async def look(self) -> None:
         """Say what has changed, and what was last said 2 s ago."""
-        on_air = {room_id: stream.is_publishing for room_id, stream in self._sessions.streams.items()}
+        streams = self._sessions.streams
+        for room_id in [room_id for room_id, stream in streams.items() if stream.is_relayed]:
+            self.forget(room_id)
+        on_air = {
+            room_id: stream.is_publishing for room_id, stream in streams.items() if not stream.is_relayed
+        }
         await self._speak_for([room_id for room_id, publishing in on_air.items() if publishing])
         for room_id in [*on_air, *(known for known in self._said if known not in on_air)]:
             await self._say_if_due(room_id, on_air.get(room_id, False))
             if room_id not in on_air:
                 self._said.pop(room_id, None)
+
+    def forget(self, room_id: str) -> None:
+        """Another process speaks for this room now: say nothing more of it."""
+        self._said.pop(room_id, None)
 
     async def _speak_for(self, room_ids: list[str]) -> None:
         """Before anything is said: a process that dies in between must not leave a word that nobody takes back."""

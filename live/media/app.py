@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,11 +23,15 @@ from commerce.clock import wall_clock_ms
 from live import problems
 from live.media import ice, tokens
 from live.media.announcer import Announcer
+from live.media.carrier import Carrier
+from live.media.cascade import Pulls
 from live.media.feed import Feeds
+from live.media.handover import Forwards
 from live.media.hls import HlsRooms
 from live.media.hls_routes import hls_routes
 from live.media.metrics import MediaMetrics
 from live.media.offers import MAX_SDP_BYTES, read_fragment, read_offer
+from live.media.places import Place
 from live.media.recorder import Recordings
 from live.media.recordings import Shelf
 from live.media.recordings_routes import recordings_routes
@@ -42,7 +47,7 @@ BODY_WITHIN_S: Final = 5.0
 HANG_UP_BYTES: Final = 1 << 20
 SDP: Final = "application/sdp"
 FRAGMENT: Final = "application/trickle-ice-sdpfrag"
-AUDIENCES: Final[dict[str, Audience]] = {"whip": "whip", "whep": "whep"}
+AUDIENCES: Final[dict[str, Audience]] = {"whip": "whip", "whep": "whep", "relay": "relay"}
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch",
@@ -62,8 +67,10 @@ def create_media_app(
     sessions: Sessions | None = None,
     announcer: Announcer | None = None,
     clock_ms: Callable[[], int] = wall_clock_ms,
+    carrier: Carrier | None = None,
 ) -> Starlette:
-    """The app. Its lifespan ticks the sessions and ends them; `announcer` tells rooms what is on air, None tells nobody."""
+    """The app. Its lifespan ticks the sessions and ends them; `announcer` tells rooms what is on air, None tells nobody; `carrier` knows
+    of other media processes, None knows none."""
     carried = (
         sessions if sessions is not None else Sessions(time.monotonic, Bounds(viewers=settings.media_viewers))
     )
@@ -77,11 +84,23 @@ def create_media_app(
         days=settings.recording_days,
     )
 
+    known = carrier if carrier is not None else Carrier(settings, carried, time.monotonic)
+    pulls = Pulls(settings, carried, known, time.monotonic, clock_ms)
+    forwards = Forwards(
+        carried,
+        settings.media_forward_url,
+        settings.media_forward_token,
+        settings.media_forward_rooms,
+        time.monotonic,
+    )
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(_tick((carried, feeds, hls), stop), name="media sessions")
+            group.create_task(pulls.run(stop), name="media pulls")
+            group.create_task(forwards.run(stop), name="media forwards")
             if announcer is not None:
                 group.create_task(announcer.run(stop), name="media announcer")
             try:
@@ -113,8 +132,12 @@ def create_media_app(
     app.state.feeds = feeds
     app.state.hls = hls
     app.state.recordings = recordings
-    app.state.metrics = MediaMetrics(carried, hls, feeds, recordings)
+    app.state.metrics = MediaMetrics(carried, hls, feeds, recordings, known, pulls, forwards)
     app.state.clock_ms = clock_ms
+    app.state.carrier = known
+    app.state.pulls = pulls
+    app.state.forwards = forwards
+    app.state.prefix = urlsplit(settings.media_base() or "").path
     return app
 
 
@@ -159,18 +182,26 @@ async def _answered(request: Request, handler: Callable[[Request], Awaitable[Res
 async def _open(request: Request) -> Response:
     audience = _audience(request)
     room_id = request.path_params["room_id"]
-    signed, token = _authorised(request, audience, room_id)
+    signed, token = _authorised(request, audience, room_id, with_ticket=True)
     _expect_type(request, SDP)
     offer = read_offer(await _body(request), publishing=audience == "whip")
     sessions: Sessions = request.app.state.sessions
-    begin = sessions.publish if audience == "whip" else sessions.play
+    carrier: Carrier = request.app.state.carrier
+    elsewhere: Place | None = None
+    if audience == "whip":
+        elsewhere = await carrier.claim(room_id)
+    elif audience == "whep":
+        elsewhere = await request.app.state.pulls.ensure(room_id)
+    if elsewhere is not None:
+        return _redirect(request, elsewhere, token, signed)
+    begin = {"whip": sessions.publish, "relay": sessions.relay}.get(audience, sessions.play)
     session = await begin(token, signed, offer)
     response = Response(
         session.answer,
         201,
         media_type=SDP,
         headers={
-            "Location": f"/{audience}/{room_id}/sessions/{session.session_id}",
+            "Location": f"{request.app.state.prefix}/{audience}/{room_id}/sessions/{session.session_id}",
             "ETag": session.etag,
             "Accept-Patch": FRAGMENT,
         },
@@ -179,6 +210,15 @@ async def _open(request: Request) -> Response:
     for server in ice.servers(state.settings, state.clock_ms()):
         response.headers.append("Link", server.link)
     return response
+
+
+def _redirect(request: Request, place: Place, token: MediaToken, signed: str) -> Response:
+    """To the process that carries the room (RFC 9725 4.5)."""
+    state = request.app.state
+    ticket = tokens.ticket(state.key, token, signed, state.clock_ms())
+    url = f"{place.url(request.headers.get('host'))}{request.url.path}?ticket={ticket}"
+    state.metrics.redirected.labels(token.audience).inc()
+    return Response(status_code=307, headers={"Location": url})
 
 
 async def _trickle(request: Request) -> Response:
@@ -211,7 +251,10 @@ def _audience(request: Request) -> Audience:
     return audience
 
 
-def _bearer(request: Request) -> str:
+def _bearer(request: Request, *, with_ticket: bool = False) -> str:
+    ticket = request.query_params.get("ticket")
+    if with_ticket and ticket:  # whoever sends the token too has followed a redirect of ours all the same
+        return ticket
     scheme, _, signed = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not signed.strip():
         raise HttpProblem(
@@ -220,8 +263,10 @@ def _bearer(request: Request) -> str:
     return signed.strip()
 
 
-def _authorised(request: Request, audience: Audience, room_id: str) -> tuple[str, MediaToken]:
-    signed = _bearer(request)
+def _authorised(
+    request: Request, audience: Audience, room_id: str, *, with_ticket: bool = False
+) -> tuple[str, MediaToken]:
+    signed = _bearer(request, with_ticket=with_ticket)
     state = request.app.state
     try:
         return signed, tokens.verify(state.key, signed, audience, room_id, state.clock_ms())
@@ -241,7 +286,7 @@ def _own_session(request: Request) -> Session:
     signed = _bearer(request)
     sessions: Sessions = request.app.state.sessions
     session = sessions.find(request.path_params["session_id"], room_id, audience)
-    if session is not None and session.signed == signed:
+    if session is not None and session.opened_by == tokens.digest(signed):
         return session
     _authorised(request, audience, room_id)
     if session is not None:
@@ -281,8 +326,11 @@ async def _body(request: Request) -> bytes:
     return bytes(received)
 
 
-async def _health(_: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+async def _health(request: Request) -> Response:
+    """This process is well also when a server it hands rooms over to isn't; that is told beside."""
+    forwards: Forwards = request.app.state.forwards
+    states = {room_id: one.state for room_id, one in forwards.by_room.items()}
+    return JSONResponse({"status": "ok", **({"forwards": states} if states else {})})
 
 
 async def _metrics(request: Request) -> Response:

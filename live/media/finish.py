@@ -28,6 +28,7 @@ from live.media.recordings import FINISHED, PART, SHOW, Recording, sync_folder
 
 PAUSE_S: Final = 1.0
 NO_SPACE: Final = 3
+BUSY: Final = 4
 
 
 class NoSpace(Exception):
@@ -230,12 +231,16 @@ def _append(film: _Film, path: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: finished; 3: not enough space."""
+    """0: finished; 3: not enough space; 4: another process writes or finishes it."""
     os.nice(10)
+    folder = Path(arguments[0])
     try:
-        finish(Path(arguments[0]), int(arguments[1]))
+        with Recording(folder).lock(alone=True):
+            finish(folder, int(arguments[1]))
     except NoSpace:
         return NO_SPACE
+    except BlockingIOError:
+        return BUSY
     return 0
 
 

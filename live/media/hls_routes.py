@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from live import problems
+from live.media.cascade import Pulls
 from live.media.hls import START_S, TARGET_S, HlsRoom, HlsRooms, NotYet
 from live.media.sessions import Sessions
 from live.problems import HttpProblem
@@ -83,8 +84,16 @@ async def _content(window: HlsRoom, name: re.Match[str]) -> bytes | None:
     return window.part(number, part)
 
 
-def _window(request: Request, room_id: str) -> HlsRoom:
+async def _window(request: Request, room_id: str) -> HlsRoom:
     sessions: Sessions = request.app.state.sessions
+    pulls: Pulls = request.app.state.pulls
+    elsewhere = await pulls.ensure(room_id)
+    if elsewhere is not None:
+        base = elsewhere.url(request.headers.get("host"))
+        url = f"{base}{request.url.path}" + (f"?{request.url.query}" if request.url.query else "")
+        raise HttpProblem(
+            307, "elsewhere", "Another media process carries this room.", headers={"Location": url}
+        )
     if not sessions.is_on_air(room_id):
         raise HttpProblem(
             404, "not_on_air", "Nobody publishes in this room now.", headers={"Retry-After": "2"}
@@ -96,7 +105,7 @@ def _window(request: Request, room_id: str) -> HlsRoom:
 
 
 async def _index(request: Request, room_id: str) -> Response:
-    window = _window(request, room_id)
+    window = await _window(request, room_id)
     await window.wait_for(lambda: window.index(PLAYLIST) is not None, START_S)
     return _text(window.index(PLAYLIST), _PLAIN)
 
@@ -108,7 +117,7 @@ def _text(text: str | None, cache_control: str) -> Response:
 
 
 async def _playlist(request: Request, room_id: str) -> Response:
-    window = _window(request, room_id)
+    window = await _window(request, room_id)
     number, part = _asked(request, "_HLS_msn"), _asked(request, "_HLS_part")
     if number is None:
         if part is not None:

@@ -9,7 +9,10 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from live.media.carrier import Carrier
+from live.media.cascade import Pulls
 from live.media.feed import Feeds
+from live.media.handover import Forwards, ForwardState
 from live.media.hls import HlsRooms
 from live.media.recorder import Recordings, RecordingState
 from live.media.sessions import Sessions
@@ -18,13 +21,29 @@ from live.media.sessions import Sessions
 class MediaMetrics:
     """One registry per app. Values of rooms are sums: a metric per room would grow without bound."""
 
-    def __init__(self, sessions: Sessions, hls: HlsRooms, feeds: Feeds, recordings: Recordings) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        hls: HlsRooms,
+        feeds: Feeds,
+        recordings: Recordings,
+        carrier: Carrier,
+        pulls: Pulls,
+        forwards: Forwards,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.refused = Counter(
             "flashroom_media_refused", "Refused WHIP and WHEP calls", ["code"], registry=self.registry
         )
+        self.redirected = Counter(
+            "flashroom_media_redirected",
+            "Calls sent on to the media process that carries the room",
+            ["protocol"],
+            registry=self.registry,
+        )
         self.registry.register(_SessionsCollector(sessions))
         self.registry.register(_FilmsCollector(hls, feeds, recordings))
+        self.registry.register(_NeighboursCollector(carrier, pulls, forwards))
 
     def text(self) -> bytes:
         """Prometheus text format."""
@@ -39,7 +58,7 @@ class _SessionsCollector(Collector):
         sessions = self._sessions
         living = list(sessions.by_id.values())
         gauge = GaugeMetricFamily("flashroom_media_sessions", "Living sessions", labels=["protocol", "state"])
-        for protocol in ("whip", "whep"):
+        for protocol in ("whip", "whep", "relay"):
             of_protocol = [s for s in living if s.token.audience == protocol]
             half_open = sum(s.is_half_open for s in of_protocol)
             gauge.add_metric([protocol, "half_open"], half_open)
@@ -95,6 +114,41 @@ class _SessionsCollector(Collector):
             ),
         ):
             yield GaugeMetricFamily(f"flashroom_media_{name}", help_, value=value)
+
+
+class _NeighboursCollector(Collector):
+    def __init__(self, carrier: Carrier, pulls: Pulls, forwards: Forwards) -> None:
+        self._carrier = carrier
+        self._pulls = pulls
+        self._forwards = forwards
+
+    def collect(self) -> Iterator[Metric]:
+        pulls = GaugeMetricFamily(
+            "flashroom_media_pulls", "Rooms pulled from other media processes", labels=["state"]
+        )
+        living = list(self._pulls.by_room.values())
+        ready = sum(pull.is_ready for pull in living)
+        pulls.add_metric(["connecting"], len(living) - ready)
+        pulls.add_metric(["ready"], ready)
+        yield pulls
+        forwards = GaugeMetricFamily(
+            "flashroom_media_forwards", "Rooms handed over to another server", labels=["state"]
+        )
+        for state in get_args(ForwardState):
+            forwards.add_metric([state], self._forwards.count(state))
+        yield forwards
+        yield GaugeMetricFamily("flashroom_media_rooms_carried", "Leases held", value=self._carrier.held)
+        for name, help_, value in (
+            ("pulls_begun", "Rooms that were pulled from other media processes", self._pulls.begun),
+            ("pull_failures", "Tries to pull a room that failed", self._pulls.failures),
+            (
+                "forward_failures",
+                "Sessions with the server that rooms are handed over to that were refused or lost",
+                self._forwards.failures,
+            ),
+            ("rooms_lost", "Rooms given up because another process carries them", self._carrier.lost),
+        ):
+            yield CounterMetricFamily(f"flashroom_media_{name}", help_, value=value)
 
 
 class _FilmsCollector(Collector):

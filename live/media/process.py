@@ -20,13 +20,16 @@ from commerce.clock import wall_clock_ms
 from live.media import aiortc_internals
 from live.media.announcer import Announcer
 from live.media.app import create_media_app
+from live.media.carrier import Carrier
 from live.media.on_air import OnAir
+from live.media.places import Places
 from live.media.recorder import Recordings, ShownEvent, ShowNow
 from live.media.rehearsal_picture import RehearsalPicture
 from live.media.sessions import Bounds, Sessions
 from live.media.show_events import Position
-from live.processes import CannotStart, beat, port_is_free
+from live.processes import CannotStart, beat, port_is_free, run_until_stopped
 from live.settings import Settings
+from live.supervisor import supervise
 from realtime.broker import Broker, BrokerUnavailable
 from realtime.protocol import Value
 
@@ -42,8 +45,9 @@ EVENTS_PER_LOOK: Final = 2000
 class _Redis:
     """The broker once it is there."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, carrier: Carrier) -> None:
         self._settings = settings
+        self._carrier = carrier
         self.broker: Broker | None = None
         self._on_air: OnAir | None = None
 
@@ -54,7 +58,9 @@ class _Redis:
                 if self.broker is None:
                     self.broker = await Broker.connect(self._settings.redis_url)
                     self._on_air = OnAir(self.broker)
+                    self._carrier.places = Places(self.broker.redis)
                 await beat(self.broker.redis, "media", wall_clock_ms())
+                await self._carrier.beat()
             except (RedisError, OSError, BrokerUnavailable, TimeoutError) as error:
                 log.warning("Redis does not answer: %s", error)
             try:
@@ -129,11 +135,13 @@ class _Redis:
 def create_process_app(settings: Settings) -> Starlette:
     """The app with its announcer and test picture."""
     sessions = Sessions(time.monotonic, Bounds(viewers=settings.media_viewers))
-    redis = _Redis(settings)
+    carrier = Carrier(settings, sessions, time.monotonic)
+    redis = _Redis(settings, carrier)
     announcer = Announcer(
         sessions, redis.publish, wall_clock_ms, time.monotonic, redis.renew, redis.media_now
     )
-    app = create_media_app(settings, sessions, announcer)
+    carrier.on_lost = announcer.forget
+    app = create_media_app(settings, sessions, announcer, carrier=carrier)
     recordings: Recordings = app.state.recordings
     if settings.recordings:
         recordings.show_now = redis.show_now
@@ -149,19 +157,20 @@ def create_process_app(settings: Settings) -> Starlette:
             if settings.recordings:
                 group.create_task(recordings.run(stop), name="recordings")
             if not settings.is_production:
-                group.create_task(_rehearse(sessions, redis, stop), name="test picture")
+                group.create_task(_rehearse(sessions, redis, carrier, stop), name="test picture")
             try:
                 async with inner(starlette):
                     yield
             finally:
                 stop.set()
+        await carrier.leave()
         await redis.aclose()
 
     app.router.lifespan_context = lifespan
     return app
 
 
-async def _rehearse(sessions: Sessions, redis: _Redis, stop: asyncio.Event) -> None:
+async def _rehearse(sessions: Sessions, redis: _Redis, carrier: Carrier, stop: asyncio.Event) -> None:
     picture = RehearsalPicture(lambda: sessions.stream(REHEARSAL_ROOM))
     last = False
 
@@ -171,13 +180,36 @@ async def _rehearse(sessions: Sessions, redis: _Redis, stop: asyncio.Event) -> N
             last = await asyncio.wait_for(redis.rehearses(REHEARSAL_ROOM), 1.0)
         except (RedisError, OSError, BrokerUnavailable, TimeoutError):
             log.debug("Redis does not say whether %s rehearses", REHEARSAL_ROOM)
-        return last
+        return last and await carrier.claim(REHEARSAL_ROOM) is None
 
     await picture.run(stop, wanted)
 
 
 def run(settings: Settings) -> int:
-    """Serve until SIGTERM. Raises CannotStart."""
+    """Serve until SIGTERM: one process, or several on the ports that follow. Raises CannotStart."""
+    if settings.media_processes > 1:
+        children = _children(settings)
+        run_until_stopped(lambda stop: supervise("media", children, stop))
+        return 0
+    return _run_one(settings)
+
+
+def _children(settings: Settings) -> list[dict[str, str]]:
+    """What differs in the environment of each of several media processes."""
+    environments = []
+    for number, port in enumerate(settings.media_ports):
+        one = {"FLASHROOM_MEDIA_PROCESSES": "1", "FLASHROOM_MEDIA_PORT": str(port)}
+        for name, url in (
+            ("FLASHROOM_PUBLIC_MEDIA_URL", settings.public_media_url),
+            ("FLASHROOM_MEDIA_PEER_URL", settings.media_peer_url),
+        ):
+            if url is not None:
+                one[name] = url.replace("{n}", str(number + 1))
+        environments.append(one)
+    return environments
+
+
+def _run_one(settings: Settings) -> int:
     if not port_is_free(settings.host, settings.media_port):
         raise CannotStart(
             f"Port {settings.media_port} is taken: set FLASHROOM_MEDIA_PORT to another, or stop what listens there."

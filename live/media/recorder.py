@@ -141,6 +141,7 @@ class _Running:
     started_at_ms: int
     events: EventLog
     position: Position | None
+    lock: BinaryIO
 
 
 class Recordings:
@@ -223,6 +224,8 @@ class Recordings:
         """Begin what is live, end what isn't."""
         self.free_bytes = await asyncio.to_thread(self.shelf.free_bytes)
         for room_id, stream in list(self._sessions.streams.items()):
+            if stream.is_relayed and room_id in self._running:
+                await self._end(room_id)  # the show has moved to another process, which records it
             is_on_air = isinstance(stream.source, Session) and stream.is_publishing
             if not is_on_air and room_id not in self._running:
                 continue
@@ -245,17 +248,23 @@ class Recordings:
             self._no_space(room_id)
             return
         recording = await asyncio.to_thread(self.shelf.open, room_id, started_at_ms)
-        if recording.is_finished:
-            return  # the show ended and went on again under the same start: its film is made
+        try:
+            lock = await asyncio.to_thread(recording.lock, alone=False)
+        except BlockingIOError:
+            return  # its film is being made; the next look finds it finished
         recorder = Recorder(recording)
         try:
+            if recording.is_finished:
+                lock.close()
+                return  # the show ended and went on again under the same start: its film is made
             self._feeds.add(room_id, recorder)
         except HttpProblem as problem:
+            lock.close()
             log.warning("room %s is not recorded: %s", room_id, problem.detail)
             return
         events = EventLog(recording.folder)
         position = await asyncio.to_thread(events.position)
-        self._running[room_id] = _Running(recorder, started_at_ms, events, position)
+        self._running[room_id] = _Running(recorder, started_at_ms, events, position, lock)
         self._trouble.pop(room_id, None)
         log.info("room %s is recorded", room_id)
 
@@ -282,6 +291,7 @@ class Recordings:
         await self._write(room_id, running.recorder)
         self._running.pop(room_id, None)
         await asyncio.to_thread(running.recorder.close)
+        running.lock.close()
 
     def _no_space(self, room_id: str) -> None:
         if self._trouble.get(room_id) != "no_space":
@@ -328,6 +338,7 @@ class Recordings:
         running = self._running.pop(room_id, None)
         if running is not None:
             self._feeds.remove(room_id, running.recorder)
+            running.lock.close()
 
     # -- finishing
 
@@ -370,7 +381,7 @@ class Recordings:
             if not ended.done():
                 process.kill()  # whoever comes next begins it again
             code = await ended
-        if self._stop.is_set():
+        if self._stop.is_set() or code == finish.BUSY:
             return code == 0
         if code:
             self.failures += 1

@@ -8,15 +8,17 @@ Everything that must survive is in the files and their names: wall time of a sam
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 FINISHED: Final = "finished.json"
+LOCK: Final = ".lock"
 MAX_LISTED: Final = 200
 PART: Final = re.compile(r"part-(?P<origin_ms>[0-9]{1,15})-(?P<number>[0-9]{4})\.mp4")
 SHOW: Final = re.compile(r"show-[0-9]{1,3}\.(?:mp4|webm)")
@@ -42,6 +44,19 @@ class Recording:
     @property
     def is_finished(self) -> bool:
         return (self.folder / FINISHED).is_file()
+
+    def lock(self, *, alone: bool) -> BinaryIO:
+        """Kept until closed, or the process ends: writers together, or one finisher alone. Raises BlockingIOError.
+
+        Several media processes share the shelf of a machine, and a show may have moved from one to another.
+        """
+        file = (self.folder / LOCK).open("ab")
+        try:
+            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise
+        return file
 
     def parts(self) -> list[Path]:
         """In the order they were written."""

@@ -20,14 +20,14 @@ from live.media.offers import Offer, ice_user
 from live.media.outlets import Outlet
 from live.media.packets import AUDIO_CODECS, VIDEO_CODECS, Kind
 from live.media.streams import RoomStream
-from live.media.tokens import MediaToken
+from live.media.tokens import MediaToken, digest
 from live.problems import HttpProblem
 
 log = logging.getLogger("flashroom.media")
 
 TAKEN_OVER_KNOWN: Final = 200
 
-_NEGOTIATION_ERRORS: Final = (
+NEGOTIATION_ERRORS: Final = (
     InternalError,
     InvalidAccessError,
     InvalidStateError,
@@ -47,6 +47,7 @@ class Bounds:
 
     viewers: int = 500
     publishers: int = 200
+    relays: int = 200
     half_open: int = 200
     rooms: int = 200
     per_subject: int = 4
@@ -64,7 +65,7 @@ class Session:
         self.session_id = secrets.token_urlsafe(18)
         self.etag = f'"{secrets.token_hex(8)}"'
         self.token = token
-        self.signed = signed
+        self.opened_by = token.opened_by or digest(signed)
         self.subject = token.subject
         self.stream = stream
         self.began_at_s = now_s
@@ -99,7 +100,7 @@ class Session:
         """Accept the tracks; packets go into the stream as they come."""
         for kind in offer.kinds:
             transceiver = self.connection.addTransceiver(kind, "recvonly")
-            transceiver.setCodecPreferences(_preferences(kind))
+            transceiver.setCodecPreferences(preferences(kind))
         await self.connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         for transceiver in self.connection.getTransceivers():
             receiver = self._tapped(transceiver)
@@ -130,7 +131,7 @@ class Session:
         """Offer the room's tracks; they flow once the connection stands."""
         for kind in offer.kinds:
             transceiver = self.connection.addTransceiver(kind, "sendonly")
-            transceiver.setCodecPreferences(_preferences(kind))
+            transceiver.setCodecPreferences(preferences(kind))
             internals.install_sender(transceiver, self._sender(kind, transceiver.sender.transport, clock_s))
         await self.connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         await self._finish(offer)
@@ -205,7 +206,7 @@ class Sessions:
         self.bounds = bounds or Bounds()
         self.streams: dict[str, RoomStream] = {}
         self.by_id: dict[str, Session] = {}
-        self.opened = {"whip": 0, "whep": 0}
+        self.opened = {"whip": 0, "whep": 0, "relay": 0}
         self.reaped = 0
         self._clock_s = clock_s
         self._closing: set[asyncio.Task[None]] = set()
@@ -243,6 +244,13 @@ class Sessions:
             self._end(displaced)
         return session
 
+    async def relay(self, token: MediaToken, signed: str, offer: Offer) -> Session:
+        """Hand a room that is published here to another media process. Raises HttpProblem 409 for any other: no packet makes two steps."""
+        stream = self.streams.get(token.room_id)
+        if stream is None or stream.is_relayed or not self.is_on_air(token.room_id):
+            raise HttpProblem(409, "not_carried_here", "This room is not published to this process.")
+        return await self.play(token, signed, offer)
+
     async def play(self, token: MediaToken, signed: str, offer: Offer) -> Session:
         """Begin to watch. Raises HttpProblem 409 `not_on_air` when there is nothing to see."""
         if not self.is_on_air(token.room_id):
@@ -262,7 +270,8 @@ class Sessions:
         if len(own) >= self.bounds.per_subject:
             self._end(min(own, key=lambda s: s.began_at_s))
         of_kind = sum(s.token.audience == token.audience for s in self.by_id.values())
-        if of_kind >= (self.bounds.publishers if token.audience == "whip" else self.bounds.viewers):
+        most = {"whip": self.bounds.publishers, "relay": self.bounds.relays}
+        if of_kind >= most.get(token.audience, self.bounds.viewers):
             raise _busy("This server has as many viewers as it can carry: watch by HLS.")
         if sum(s.is_half_open for s in self.by_id.values()) >= self.bounds.half_open:
             raise _busy("Too many connections are being set up.")
@@ -273,7 +282,7 @@ class Sessions:
     async def _negotiate(self, session: Session, negotiation: Any) -> None:
         try:
             await asyncio.wait_for(negotiation, self.bounds.answer_s)
-        except _NEGOTIATION_ERRORS as error:
+        except NEGOTIATION_ERRORS as error:
             self._end(session)
             log.info("an offer could not be answered: %s", error)
             raise HttpProblem(422, "unusable_offer", "This offer can't be answered.") from None
@@ -309,6 +318,17 @@ class Sessions:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         return task
+
+    def give_up(self, room_id: str) -> None:
+        """Another process carries this room: whoever publishes here must go there; who watches may stay."""
+        stream = self.streams.get(room_id)
+        self._last_on_air_s.pop(room_id, None)
+        if stream is None or stream.source is None or stream.is_relayed:
+            return
+        source = stream.source
+        stream.detach(source)
+        if isinstance(source, Session):
+            self._end(source)
 
     def tick(self) -> None:
         """Once a second: reports to viewers, key frames still owed, and an end to what doesn't live any more."""
@@ -351,7 +371,7 @@ def _busy(detail: str) -> HttpProblem:
     return HttpProblem(503, "media_busy", detail, headers={"Retry-After": "5"})
 
 
-def _preferences(kind: Kind) -> list[Any]:
+def preferences(kind: Kind) -> list[Any]:
     """H264 first, because HLS and recordings can take it as it is; only what we forward, with repeats."""
     order = {name: place for place, name in enumerate((*VIDEO_CODECS, *AUDIO_CODECS, "RTX"))}
     capabilities = RTCRtpReceiver.getCapabilities(kind)

@@ -133,6 +133,8 @@ class RoomStream:
     def __init__(self, room_id: str, clock_s: Callable[[], float]) -> None:
         self.room_id = room_id
         self.source: Source | None = None
+        self.is_relayed = False
+        """Whether what came last is another media process' stream: that one speaks for the room, records it, and hands it on."""
         self.tracks: dict[Kind, Track] = {"audio": Track("audio"), "video": Track("video")}
         self.listeners: set[Listener] = set()
         self.key_frames_asked = 0
@@ -143,9 +145,10 @@ class RoomStream:
         self._wants_key_frame = False
         self._source_since_s = 0.0
 
-    def attach(self, source: Source) -> Source | None:
+    def attach(self, source: Source, *, is_relayed: bool = False) -> Source | None:
         """Take packets from this source only; gives the one before."""
         before, self.source = self.source, source
+        self.is_relayed = is_relayed
         self.attached += 1
         self._source_since_s = self._clock_s()
         self._asked_at_s = None

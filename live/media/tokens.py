@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import jwt
 
-Audience = Literal["whip", "whep", "recordings", "replay"]
+Audience = Literal["whip", "whep", "relay", "recordings", "replay"]
 
 PUBLISH_TTL_MS: Final = 12 * 3_600_000
 """A show's length: the same token ends the session it has begun."""
 PLAY_TTL_MS: Final = 3_600_000
 RECORDINGS_TTL_MS: Final = 6 * 3_600_000
 """A long film's download, with pauses."""
+RELAY_TTL_MS: Final = 30_000
+TICKET_TTL_MS: Final = 30_000
 MAX_TOKEN_CHARACTERS: Final = 2048
 
 
@@ -29,17 +32,31 @@ class MediaToken:
     room_id: str
     subject: str
     expires_at_ms: int
+    opened_by: str | None = None
+    """Of a ticket: the digest of the token that the same client has shown elsewhere, and will show here."""
+
+
+def digest(signed: str) -> str:
+    """By which a token is known again without being kept."""
+    return hashlib.sha256(signed.encode()).hexdigest()
 
 
 def sign(key: bytes, token: MediaToken) -> str:
     """A JWT (RFC 7519, HS256); `key` is `settings.key("media")`."""
-    claims = {
+    claims: dict[str, str | int] = {
         "aud": token.audience,
         "room": token.room_id,
         "sub": token.subject,
         "exp_ms": token.expires_at_ms,
     }
+    if token.opened_by is not None:
+        claims["by"] = token.opened_by
     return jwt.encode(claims, key, algorithm="HS256")
+
+
+def ticket(key: bytes, token: MediaToken, signed: str, now_ms: int) -> str:
+    """For the URL of a redirect, good for 30 s: a browser, like most clients, shows its `Authorization` to no other origin by itself."""
+    return sign(key, replace(token, expires_at_ms=now_ms + TICKET_TTL_MS, opened_by=digest(signed)))
 
 
 def publish_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:
@@ -50,6 +67,11 @@ def publish_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:
 def play_token(key: bytes, room_id: str, viewer_id: str, now_ms: int) -> str:
     """What a viewer's page shows to watch by WHEP; it must begin within 1 h, then may go on."""
     return sign(key, MediaToken("whep", room_id, viewer_id, now_ms + PLAY_TTL_MS))
+
+
+def relay_token(key: bytes, room_id: str, process_id: str, now_ms: int) -> str:
+    """What one media process shows another to pull a room; it must begin within 30 s, then may go on."""
+    return sign(key, MediaToken("relay", room_id, process_id, now_ms + RELAY_TTL_MS))
 
 
 def recordings_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str:
@@ -68,7 +90,9 @@ def verify(key: bytes, signed: str, audience: Audience, room_id: str, now_ms: in
         raise BadToken
     try:
         claims = jwt.decode(signed, key, algorithms=["HS256"], audience=audience)
-        token = MediaToken(audience, str(claims["room"]), str(claims["sub"]), int(claims["exp_ms"]))
+        token = MediaToken(
+            audience, str(claims["room"]), str(claims["sub"]), int(claims["exp_ms"]), claims.get("by")
+        )
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
         raise BadToken from None
     if token.room_id != room_id or now_ms >= token.expires_at_ms:

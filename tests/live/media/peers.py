@@ -18,6 +18,8 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack, VideoStreamT
 
 from live.media import tokens
 from live.media.app import create_media_app
+from live.media.carrier import Carrier
+from live.media.process import create_process_app
 from live.media.sessions import Bounds, Sessions
 from live.settings import Settings
 from tests.live.media.networks import Network
@@ -35,19 +37,28 @@ class Door(Protocol):
 
 
 class MediaServer:
-    """A media app on a real port."""
+    """A media app on a real port; with a Redis, one process among others, with all that `flashroom media` has."""
 
-    def __init__(self, folder: Path, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self, folder: Path, bounds: Bounds | None = None, redis_url: str | None = None, **settings: str
+    ) -> None:
         self.port = free_port()
         self.settings = Settings.read(
             {
                 "FLASHROOM_DATA_DIR": str(folder),
                 "FLASHROOM_SECRET": KEY_SECRET,
                 "FLASHROOM_MEDIA_PORT": str(self.port),
+                "FLASHROOM_REDIS_URL": redis_url or "redis://127.0.0.1:1/0",
+                "FLASHROOM_RECORDINGS": "off",
+                **settings,
             }
         )
-        self.sessions = Sessions(time.monotonic, bounds)
-        self.app = create_media_app(self.settings, self.sessions)
+        if redis_url is None:
+            self.app = create_media_app(self.settings, Sessions(time.monotonic, bounds))
+        else:
+            self.app = create_process_app(self.settings)
+        self.sessions: Sessions = self.app.state.sessions
+        self.carrier: Carrier = self.app.state.carrier
         self.url = f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager
@@ -81,13 +92,14 @@ class Peer:
         self.connection = connection
         self.network = network
         self.location = ""
+        self.address = ""
         self.etag = ""
         self.token = ""
 
     async def begin(self, protocol: tokens.Audience, room_id: str = "rm_1", subject: str = "us_1") -> None:
         self.token = self.server.token(protocol, room_id, subject)
         await self.connection.setLocalDescription(await self.connection.createOffer())
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(follow_redirects=True) as http:
             response = await http.post(
                 f"{self.server.url}/{protocol}/{room_id}",
                 content=self.connection.localDescription.sdp,
@@ -95,14 +107,13 @@ class Peer:
             )
         assert response.status_code == 201, response.text
         self.location, self.etag = response.headers["location"], response.headers["etag"]
+        self.address = str(response.url.join(self.location))
         answer = await self.network.through(response.text) if self.network is not None else response.text
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     async def end(self) -> int:
         async with httpx.AsyncClient() as http:
-            response = await http.delete(
-                self.server.url + self.location, headers={"Authorization": f"Bearer {self.token}"}
-            )
+            response = await http.delete(self.address, headers={"Authorization": f"Bearer {self.token}"})
         return response.status_code
 
 

@@ -29,7 +29,8 @@ export async function openSession(peer: RTCPeerConnection, given: MediaAccess, s
     signal: AbortSignal.any([stop, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
   });
   if (response.status !== 201) throw new MediaRefused(response.status);
-  const session = new URL(response.headers.get("Location") ?? "", given.url).href;
+  // Another media process may have taken the session: where the answer came from, after its redirect.
+  const session = new URL(response.headers.get("Location") ?? "", response.url || given.url).href;
   await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   return session;
 }
