@@ -228,7 +228,7 @@ async def test_a_killed_process_gives_its_rooms_to_another_and_video_goes_on_the
         async with publisher(door, room_id=room_id):
             os.kill(listener_of(before.port), signal.SIGKILL)
         await wait_until(
-            lambda: publishes_again(door, room_id), 20, "a host who only tries again to be on air"
+            lambda: publishes_again(door, room_id), 60, "a host who only tries again to be on air"
         )
         assert (await registry.find(room_id)).owner != before
 
