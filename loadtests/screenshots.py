@@ -25,6 +25,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backg
 PHONE, DESKTOP = (390, 844), (1440, 900)
 GHOSTS = 30
 
+expect.set_options(timeout=20_000)
+
 
 class Desk:
     """The demo host over HTTP."""
@@ -76,7 +78,7 @@ def new_page(browser: Browser, size: tuple[int, int], locale: str, scale: int = 
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, locale=locale, device_scale_factor=scale
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     return context.new_page()
 
 
@@ -102,7 +104,7 @@ def open_console(browser: Browser, show: Show, size: tuple[int, int], locale: st
 
 def shoot(page: Page, name: str) -> bytes:
     path = FOLDER / f"{name}.png"
-    picture = page.screenshot(path=path)
+    picture = page.screenshot(path=path, animations="disabled")
     print(path)
     return picture
 
@@ -121,7 +123,8 @@ def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
     }
     sharp = open_room(browser, show, PHONE, "en-GB", scale=2)
     consoles = {locale: open_console(browser, show, DESKTOP, locale) for locale in ("en-GB", "zh-CN")}
-    remote = open_console(browser, show, PHONE, "en-GB")
+    remotes = {locale: open_console(browser, show, PHONE, locale) for locale in ("en-GB", "zh-CN")}
+    shoot(consoles["en-GB"], "console-form-desktop-en")
     sale_id = desk.fire(0)
     for page in (*pages.values(), sharp):
         expect(page.get_by_test_id("buy")).to_have_attribute("data-state", "buy")
@@ -133,17 +136,123 @@ def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
     for locale, console in consoles.items():
         picture = shoot(console, f"console-open-desktop-{locale[:2]}")
         readme_console = readme_console or picture
-    shoot(remote, "console-open-phone-en")
+    shoot_buying(pages[("phone", "en-GB")], pages[("desktop", "zh-CN")])
+    shoot_take_over(browser, show, desk, remotes["en-GB"])
+    for locale, remote in remotes.items():
+        shoot_remote(remote, locale[:2])
     shoot_tools(consoles["en-GB"], consoles["zh-CN"])
-    phone = pages[("phone", "en-GB")]
-    phone.get_by_test_id("buy").click()
-    expect(phone.get_by_test_id("checkout")).to_be_visible()
-    shoot(phone, "room-checkout-phone-en")
+    shoot_sheets(pages[("phone", "zh-CN")], pages[("desktop", "en-GB")], desk)
+    desk.call("POST", f"/api/sales/{sale_id}/pause", {"reason": "host"})
+    expect(pages[("desktop", "en-GB")].get_by_test_id("buy")).to_have_attribute("data-state", "paused")
+    shoot(pages[("desktop", "en-GB")], "room-paused-desktop-en")
+    shoot(consoles["zh-CN"], "console-paused-desktop-zh")
     desk.call("POST", f"/api/sales/{sale_id}/end", {"reason": "host"})
     watcher = pages[("phone", "zh-CN")]
     expect(watcher.get_by_test_id("buy")).not_to_have_attribute("data-state", "buy")
     shoot(watcher, "room-ended-phone-zh")
+    shoot_before_and_after(pages, desk)
     return readme_room, readme_console
+
+
+def shoot_take_over(browser: Browser, show: Show, desk: Desk, remote: Page) -> None:
+    """A second person asks for the desk: what each of the two sees."""
+    made = desk.call("POST", "/api/rooms/rm_demo/people", {"email": "bo@example.com", "role": "seller"})
+    answer = httpx.post(
+        f"{show.web_url}/api/invites/accept",
+        json={
+            "token": made["link"].partition("invite=")[2],
+            "name": "Bo",
+            "password": "a long enough password",
+        },
+        headers={"Idempotency-Key": uuid.uuid4().hex},
+    )
+    answer.raise_for_status()
+    bo = new_page(browser, DESKTOP, "en-GB")
+    bo.goto(f"{show.web_url}/console")
+    bo.locator("input[name=email]").fill("bo@example.com")
+    bo.locator("input[name=password]").fill("a long enough password")
+    bo.locator("input[name=password]").press("Enter")
+    bo.get_by_test_id("ask-desk").click()
+    expect(remote.get_by_test_id("desk-request")).to_be_visible()
+    shoot(remote, "console-asked-phone-en")
+    shoot(bo, "console-asking-desktop-en")
+    remote.get_by_test_id("keep-desk").click()
+    expect(bo.get_by_test_id("desk-asking")).to_have_attribute("data-state", "kept")
+    bo.context.close()
+
+
+def shoot_remote(remote: Page, language: str) -> None:
+    """The console on a phone, tab by tab."""
+    for tab in ("desk", "show", "plots", "chat", "orders", "people", "log"):
+        remote.get_by_test_id(f"bottom-{tab}").click()
+        if tab == "plots":
+            for kind in ("stock", "rush", "watching", "money"):
+                remote.get_by_test_id(f"plot-{kind}").click()
+                expect(remote.get_by_test_id("plots").locator("canvas, .empty").first).to_be_visible()
+                shoot(remote, f"console-plot-{kind}-phone-{language}")
+            continue
+        if tab == "people":
+            expect(remote.get_by_test_id("person").first).to_be_visible()
+        shoot(remote, f"console-{tab}-phone-{language}")
+
+
+def shoot_buying(phone: Page, desktop: Page) -> None:
+    """From the tap to the order's number, with a decline between."""
+    for page, name in ((phone, "phone-en"), (desktop, "desktop-zh")):
+        page.get_by_test_id("buy").click()
+        expect(page.get_by_test_id("checkout")).to_be_visible()
+        shoot(page, f"room-checkout-{name}")
+        for field, text in (
+            ("name", "Robin Li"),
+            ("contact", f"robin-{name}@example.com"),
+            ("line1", "1 Nanjing Road"),
+        ):
+            page.get_by_test_id("checkout").locator(f"[name={field}]").fill(text)
+        page.get_by_test_id("checkout").locator("[name=city]").fill("Shanghai")
+        page.get_by_test_id("checkout").locator("[name=postcode]").fill("200000")
+        for card, outcome in (("4000000000000002", "outcome-declined"), ("4242424242424242", "order-number")):
+            page.get_by_test_id("card").fill(card)
+            page.get_by_test_id("pay").click()
+            expect(page.get_by_test_id(outcome)).to_be_visible()
+            shoot(page, f"room-{outcome.removeprefix('outcome-')}-{name}")
+        page.keyboard.press("Escape")
+
+
+def shoot_sheets(phone: Page, desktop: Page, desk: Desk) -> None:
+    """What opens over the room, and captions."""
+    for key, name in (("g", "bag"), ("t", "things"), ("f", "fairness"), ("?", "keys")):
+        phone.keyboard.press(key)
+        expect(phone.get_by_test_id(name)).to_be_visible()
+        shoot(phone, f"room-{name}-phone-zh")
+        phone.keyboard.press("Escape")
+    desktop.keyboard.press("f")
+    desk.call(
+        "POST",
+        "/api/rooms/rm_demo/captions",
+        {"text": "Two sizes, and this one fits any cabin bag.", "language": "en"},
+    )
+    for page, name in ((phone, "phone-zh"), (desktop, "desktop-en")):
+        expect(page.get_by_test_id("captions")).to_be_visible()
+        shoot(page, f"room-captions-{name}")
+    desktop.get_by_test_id("open-share").click()
+    expect(desktop.get_by_test_id("share").locator("img")).to_be_visible()
+    shoot(desktop, "room-share-desktop-en")
+    desktop.keyboard.press("Escape")
+
+
+def shoot_before_and_after(pages: dict[tuple[str, str], Page], desk: Desk) -> None:
+    """The room when its show is over, and before the next one."""
+    phone, desktop = pages[("phone", "en-GB")], pages[("desktop", "zh-CN")]
+    desk.call("POST", "/api/rooms/rm_demo/status", {"status": "ended"})
+    for page, name in ((phone, "phone-en"), (desktop, "desktop-zh")):
+        expect(page.get_by_test_id("after-show")).to_be_visible()
+        shoot(page, f"room-after-{name}")
+    starts_at_ms = int(time.time() * 1000) + 5_400_000
+    desk.call("PUT", "/api/rooms/rm_demo/schedule", {"starts_at_ms": starts_at_ms})
+    desk.call("POST", "/api/rooms/rm_demo/status", {"status": "preshow"})
+    for page, name in ((phone, "phone-en"), (desktop, "desktop-zh")):
+        expect(page.get_by_test_id("before-show")).to_be_visible()
+        shoot(page, f"room-before-{name}")
 
 
 def shoot_tools(console: Page, chinese: Page) -> None:

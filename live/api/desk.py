@@ -97,7 +97,7 @@ async def _ask(call: Call) -> DeskShown:
     async with call.wiring.database.begin() as c:
         after = await desk_holder.ask(c, room_id, call.buyer_id, call.now_ms, is_holder_away=away)
         if after is not None:
-            await _record(c, call, "desk_request", after={"answer": after.desk_answer})
+            await _record(c, call, "desk_request", after={"holder_away": after.desk_answer == "away"})
     return await _told(call, after)
 
 

@@ -237,8 +237,12 @@ function outcomeText(result: PayResult): string {
       const word = `declined_${result.reason ?? ""}`;
       return w("declined", { reason: words.has(word) ? w(word) : "" });
     }
-    case "failed":
+    case "failed": {
+      // What ends the hold must not be announced as "still held".
+      const final = explainFinalFailure(result.code);
+      if (final) return w(final);
       return words.has(`pay_failed_${result.code}`) ? w(`pay_failed_${result.code}` as RoomWord) : w("pay_failed", { code: result.code });
+    }
   }
 }
 

@@ -149,7 +149,7 @@ export function KeysSheet() {
         <Fixed name="Enter" word="key_confirm" />
         <Fixed name="Esc" word="key_close" />
       </dl>
-      <button type="button" class="link" onClick={() => setKeymap(DEFAULT_KEYMAP)}>
+      <button type="button" class="keys-reset" onClick={() => setKeymap(DEFAULT_KEYMAP)}>
         {w("keys_reset")}
       </button>
     </Sheet>

@@ -4,6 +4,8 @@ import "uplot/dist/uPlot.min.css";
 import type { PlotSpec, Series, Tone } from "./spec";
 
 const TIME_STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400];
+/** Units, people, minor units of money: nothing here comes in halves. */
+const WHOLE_STEPS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9].flatMap((step) => [step, 2 * step, 5 * step]);
 const VARIABLES: Record<Tone, string> = {
   available: "--stock-available",
   held: "--stock-held",
@@ -118,6 +120,7 @@ function options(spec: { current: PlotSpec }, paint: Paints, size: { width: numb
         space: 34,
         grid: { stroke: paint.grid, width: 1 },
         ticks: { show: false },
+        ...(first.y.isLog ? {} : { incrs: WHOLE_STEPS }),
         values: (_, splits) => splits.map((y) => (y === null ? "" : spec.current.y.say(y))),
       },
     ],
