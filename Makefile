@@ -61,7 +61,7 @@ chaos: $(VENV)/.dev ## kill, freeze and empty everything under shopping load (CH
 bench-page: $(VENV)/.dev browser test-web ## what the viewer's page costs a cheap phone: first load, and a busy room's frames per second
 	@$(BIN)/python -m loadtests.bench_page $(BENCH_ARGS)
 
-bench-video: $(VENV)/.dev ## what a video viewer costs: forwarding beside decode-and-encode, join, delay from glass to glass (BENCH_ARGS=--viewers=80)
+bench-video: $(VENV)/.dev test-web ## what a video viewer costs: forwarding beside decode-and-encode, join, delay from glass to glass (BENCH_ARGS=--viewers=80)
 	@$(BIN)/python -m loadtests.bench_video $(BENCH_ARGS)
 
 screenshots: $(VENV)/.dev browser test-web ## both pages, phone and desktop, English and Chinese, into screenshots/

@@ -13,7 +13,8 @@ Relaying is what one viewer costs where a track is relayed the plain way of aior
 left out, to its favour.
 
 Join is from the offer to the first packet of a key frame in the aiortc viewers, who come eight at a time, and to the first presented frame
-in Chromium. The delay from glass to glass is read from a burnt-in clock in Chromium (glass.py). The last line is a JSON object.
+in Chromium. The delay from glass to glass is read from a burnt-in clock in Chromium (glass.py), by WebRTC and by low-latency HLS beside it.
+The last line is a JSON object; what could not be measured here (no Chromium, no hls.js) is not in it, or null.
 """
 
 from __future__ import annotations
@@ -195,7 +196,11 @@ def measure(
             if with_browser and glass.executable():
                 whep = [media.playing(GLASS_ROOM, f"gu_glass_{number}") for number in range(glass.JOINS)]
                 result |= glass.glass_to_glass(
-                    f"{media.url}/healthz", media.publishing(GLASS_ROOM), whep, frames=120
+                    f"{media.url}/healthz",
+                    media.publishing(GLASS_ROOM),
+                    whep,
+                    f"{media.url}/hls/{GLASS_ROOM}/index.m3u8",
+                    frames=120,
                 )
     return result
 

@@ -6,10 +6,12 @@ receiver before its decoder, and put packets into its transports ourselves. Nego
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aioice.ice
@@ -65,6 +67,97 @@ def _machine_addresses() -> list[str]:
             if not address.is_loopback and not address.is_link_local:
                 found.append(text)
     return found or ["127.0.0.1"]
+
+
+# -- another path for a session that goes on (ICE restart, RFC 8445 section 9)
+
+
+@dataclass(frozen=True, slots=True)
+class IceCredentials:
+    """What ICE calls ufrag and pwd."""
+
+    user: str
+    password: str
+
+
+class _OldPathsQueue:
+    """In the place of the old path's queue: what still comes by it is heard, its end is not."""
+
+    def __init__(self, queue: asyncio.Queue[tuple[bytes, int] | None]) -> None:
+        self._queue = queue
+
+    def put_nowait(self, received: tuple[bytes, int] | None) -> None:
+        if received is not None:
+            self._queue.put_nowait(received)
+
+
+class NewPath:
+    """A second ICE connection for a transport whose DTLS and SRTP go on: gathered, checked by the peer, then put under them.
+
+    `begin` must be followed by `settle` or `give_up`.
+    """
+
+    def __init__(self, dtls_transport: Any) -> None:
+        self._transport: Any = dtls_transport.transport
+        self._old: Any = self._transport._connection
+        self._new: Any = aioice.ice.Connection(ice_controlling=self._old.ice_controlling)
+        self._queue: asyncio.Queue[tuple[bytes, int] | None] = self._old._queue
+
+    @staticmethod
+    def is_possible(dtls_transport: Any) -> bool:
+        """Whether there is a path that stands, to be replaced."""
+        return (
+            dtls_transport.transport.state == "completed"
+            and not dtls_transport.transport._connection._closing
+        )
+
+    async def begin(self) -> tuple[IceCredentials, list[str]]:
+        """Gather; gives our new credentials and candidates as in SDP. From here on the end of the old path ends nothing."""
+        await self._new.gather_candidates()
+        self._old._queue = _OldPathsQueue(self._queue)
+        self._new._queue = self._queue  # DTLS waits at this one now, and goes on to
+        self._transport._recv = self._receive
+        # Whoever waits for the end of the path (the transport's monitor) waits for the new one's.
+        self._new._event_waiter, self._old._event_waiter = self._old._event_waiter, None
+        own = IceCredentials(self._new.local_username, self._new.local_password)
+        return own, [candidate.to_sdp() for candidate in self._new.local_candidates]
+
+    async def _receive(self) -> bytes:
+        received = await self._queue.get()
+        if received is None:
+            raise ConnectionError("the path is closed")
+        return received[0]
+
+    async def settle(self, remote: IceCredentials, within_s: float, candidates: Sequence[str] = ()) -> bool:
+        """Until the peer has checked the new path, which is then used. False when it doesn't in time: the old one stays, if it still is."""
+        self._new.remote_username, self._new.remote_password = remote.user, remote.password
+        for candidate in candidates:
+            await self._new.add_remote_candidate(aioice.Candidate.from_sdp(candidate))
+        try:
+            await asyncio.wait_for(self._new.connect(), within_s)
+        except (ConnectionError, TimeoutError):
+            await self.give_up()
+            return False
+        except asyncio.CancelledError:
+            await self.give_up()
+            raise
+        # The transmitter looks into the old dictionary, and closing empties what the old connection has.
+        nominated, self._old._nominated = self._old._nominated, {}
+        nominated.clear()
+        nominated.update(self._new._nominated)
+        self._new._nominated = nominated
+        transport = self._transport
+        transport._connection = transport.iceGatherer._connection = self._new
+        transport._send = self._new.send
+        await self._old.close()
+        return True
+
+    async def give_up(self) -> None:
+        """Go on with the old path. Where that has ended meanwhile, the session hears of it now."""
+        if not self._old._closing:
+            self._old._queue, self._new._queue = self._queue, asyncio.Queue()
+            self._old._event_waiter, self._new._event_waiter = self._new._event_waiter, None
+        await self._new.close()
 
 
 # -- receiving

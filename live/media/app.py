@@ -30,7 +30,7 @@ from live.media.handover import Forwards
 from live.media.hls import HlsRooms
 from live.media.hls_routes import hls_routes
 from live.media.metrics import MediaMetrics
-from live.media.offers import MAX_SDP_BYTES, read_fragment, read_offer
+from live.media.offers import MAX_SDP_BYTES, Fragment, read_fragment, read_offer
 from live.media.places import Place
 from live.media.recorder import Recordings
 from live.media.recordings import Shelf
@@ -227,15 +227,23 @@ async def _trickle(request: Request) -> Response:
     match = request.headers.get("if-match")
     if match is None:
         raise HttpProblem(428, "etag_required", "Name the ICE session in If-Match.")
-    user, _candidates = read_fragment(await _body(request))
-    is_restart = match == "*" or (user is not None and user != session.offered_ice_user)
-    if is_restart:
-        # RFC 9725 4.3.1: a server without ICE restarts says 422; the client begins a new session, which takes over from this one.
-        raise HttpProblem(422, "no_ice_restart", "Begin a new session instead of restarting ICE.")
-    if match != session.etag:
+    fragment = read_fragment(await _body(request))
+    if match not in ("*", session.etag):
         raise HttpProblem(412, "wrong_etag", "This ICE session is over.")
+    is_new = fragment.user is not None and fragment.user != session.offered_ice_user
+    if match == "*" or is_new:
+        return await _restart(request, session, fragment, is_new=is_new)
     # Candidates are read and not probed: the client's own checks show where it is.
     return Response(status_code=204)
+
+
+async def _restart(request: Request, session: Session, fragment: Fragment, *, is_new: bool) -> Response:
+    """RFC 9725 4.3.1: DTLS, SRTP and everything above them go on, by another path."""
+    if not is_new or fragment.user is None or fragment.password is None:
+        raise HttpProblem(400, "no_new_credentials", "An ICE restart brings a new ice-ufrag and ice-pwd.")
+    sessions: Sessions = request.app.state.sessions
+    own = await sessions.restart_ice(session, fragment.user, fragment.password)
+    return Response(own, 200, media_type=FRAGMENT, headers={"ETag": session.etag})
 
 
 async def _close(request: Request) -> Response:

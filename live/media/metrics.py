@@ -68,6 +68,12 @@ class _SessionsCollector(Collector):
         for name, count in sessions.opened.items():
             opened.add_metric([name], count)
         yield opened
+        restarts = CounterMetricFamily(
+            "flashroom_media_ice_restarts", "Other paths for living sessions", labels=["outcome"]
+        )
+        for name, count in sessions.ice_restarts.items():
+            restarts.add_metric([name], count)
+        yield restarts
         streams = list(sessions.streams.values())
         yield GaugeMetricFamily(
             "flashroom_media_rooms_publishing", "Rooms on air", value=sum(s.is_publishing for s in streams)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,8 @@ MAX_LINE_CHARACTERS: Final = 4096
 MAX_LINES: Final = 1000
 MAX_CODECS: Final = 200
 """What the parser does grows with feedback lines times codecs: 64 KB of both would hold up the whole process for seconds."""
+_ICE_USER: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
+_ICE_PASSWORD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _PARSE_ERRORS: Final = (
     ValueError,
     AssertionError,
@@ -88,8 +91,17 @@ def _unusable(detail: str) -> HttpProblem:
     return HttpProblem(422, "unusable_offer", detail)
 
 
-def read_fragment(raw: bytes) -> tuple[str | None, int]:
-    """What a trickle fragment (RFC 8840) says: its ICE user name and how many candidates it has. Raises HttpProblem 400."""
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What a trickle fragment (RFC 8840) says of the client's side of ICE; candidates are counted, and never probed."""
+
+    user: str | None
+    password: str | None
+    candidates: int
+
+
+def read_fragment(raw: bytes) -> Fragment:
+    """Raises HttpProblem 400."""
     if len(raw) > MAX_SDP_BYTES:
         raise HttpProblem(413, "sdp_too_large", f"A fragment has at most {MAX_SDP_BYTES} bytes.")
     try:
@@ -98,8 +110,29 @@ def read_fragment(raw: bytes) -> tuple[str | None, int]:
         lines = []
     if not lines or not all(len(line) > 2 and line[1] == "=" and line[0] in "amv" for line in lines):
         raise HttpProblem(400, "malformed_fragment", "The body is not an SDP fragment.")
-    users = [line[len("a=ice-ufrag:") :] for line in lines if line.startswith("a=ice-ufrag:")]
-    return (users[0] if users else None), sum(line.startswith("a=candidate:") for line in lines)
+    user, password = _first(lines, "a=ice-ufrag:"), _first(lines, "a=ice-pwd:")
+    if (user is not None and not _ICE_USER.fullmatch(user)) or (
+        password is not None and not _ICE_PASSWORD.fullmatch(password)
+    ):
+        raise HttpProblem(
+            400, "malformed_fragment", "ICE credentials are 4 and 22 characters or more (RFC 8839)."
+        )
+    return Fragment(user, password, sum(line.startswith("a=candidate:") for line in lines))
+
+
+def _first(lines: list[str], name: str) -> str | None:
+    return next((line[len(name) :] for line in lines if line.startswith(name)), None)
+
+
+def ice_fragment(answer: str, user: str, password: str, candidates: list[str]) -> str:
+    """Our side of ICE for the bundle of `answer`, as a trickle fragment: its first medium stands for all (RFC 9725 4.3.1)."""
+    lines = answer.split("\r\n")
+    bundle = [line for line in lines if line.startswith("a=group:BUNDLE")]
+    first = next(number for number, line in enumerate(lines) if line.startswith("m="))
+    mid = next(line for line in lines[first:] if line.startswith("a=mid:"))
+    own = [f"a=ice-ufrag:{user}", f"a=ice-pwd:{password}"]
+    found = [f"a=candidate:{candidate}" for candidate in candidates]
+    return "\r\n".join([*bundle, lines[first], mid, *own, *found, "a=end-of-candidates", ""])
 
 
 def ice_user(sdp: str) -> str | None:

@@ -16,7 +16,7 @@ from aiortc.rtp import RtpPacket
 
 from live.media import aiortc_internals as internals
 from live.media.aiortc_internals import PacketSender, TappedReceiver, Transmitter
-from live.media.offers import Offer, ice_user
+from live.media.offers import Offer, ice_fragment, ice_user
 from live.media.outlets import Outlet
 from live.media.packets import AUDIO_CODECS, VIDEO_CODECS, Kind
 from live.media.streams import RoomStream
@@ -63,7 +63,7 @@ class Session:
 
     def __init__(self, token: MediaToken, signed: str, stream: RoomStream, now_s: float) -> None:
         self.session_id = secrets.token_urlsafe(18)
-        self.etag = f'"{secrets.token_hex(8)}"'
+        self.etag = _new_etag()
         self.token = token
         self.opened_by = token.opened_by or digest(signed)
         self.subject = token.subject
@@ -77,6 +77,8 @@ class Session:
         self.receivers: list[TappedReceiver] = []
         self.is_closing = False
         self._errands: set[asyncio.Task[None]] = set()
+        self._restarting: asyncio.Task[bool] | None = None
+        self._one_restart = asyncio.Lock()
 
     @property
     def is_publisher(self) -> bool:
@@ -179,6 +181,35 @@ class Session:
         self.answer = self.connection.localDescription.sdp
         self.offered_ice_user = ice_user(offer.sdp)
 
+    # -- another path
+
+    @property
+    def _transport(self) -> Any:
+        return self.connection.getTransceivers()[0].receiver.transport
+
+    async def restart_ice(self, user: str, password: str, within_s: float) -> tuple[str, asyncio.Task[bool]]:
+        """Have the peer find another path, while media go on; gives our side of it as a fragment, and what becomes of it.
+
+        A restart that is not done yet is given up for this one. Raises HttpProblem 422 for a session without a path to replace.
+        """
+        async with self._one_restart:
+            await self._stop_restarting()
+            if self.is_closing or not internals.NewPath.is_possible(self._transport):
+                raise HttpProblem(422, "no_ice_restart", "This session has no path: begin a new one instead.")
+            path = internals.NewPath(self._transport)
+            own, candidates = await path.begin()
+            remote = internals.IceCredentials(user, password)
+            self._restarting = asyncio.ensure_future(path.settle(remote, within_s))
+            self.offered_ice_user = user
+            self.etag = _new_etag()
+            return ice_fragment(self.answer, own.user, own.password, candidates), self._restarting
+
+    async def _stop_restarting(self) -> None:
+        if self._restarting is not None:
+            self._restarting.cancel()
+            await asyncio.wait({self._restarting})
+            self._restarting = None
+
     async def close(self, within_s: float) -> None:
         """End it: packets first, then the connection; gives back when it is closed or the time is over."""
         self.is_closing = True
@@ -187,6 +218,8 @@ class Session:
         if self.is_publisher:
             self.stream.detach(self)
         # Never cancelled: half closed, a connection would keep its sockets and tasks for good. In a crowd it may take a while.
+        async with self._one_restart:
+            await self._stop_restarting()
         closing = asyncio.ensure_future(self.connection.close())
         self._errands.add(closing)
         closing.add_done_callback(self._errands.discard)
@@ -208,6 +241,7 @@ class Sessions:
         self.by_id: dict[str, Session] = {}
         self.opened = {"whip": 0, "whep": 0, "relay": 0}
         self.reaped = 0
+        self.ice_restarts = {"done": 0, "failed": 0}
         self._clock_s = clock_s
         self._closing: set[asyncio.Task[None]] = set()
         self._taken_over: deque[str] = deque(maxlen=TAKEN_OVER_KNOWN)
@@ -294,6 +328,19 @@ class Sessions:
             raise
         self.opened[session.token.audience] += 1
 
+    async def restart_ice(self, session: Session, user: str, password: str) -> str:
+        """Another path for a session; gives our side of it. The one there is stays until the peer has found the new one."""
+        fragment, settling = await session.restart_ice(user, password, self.bounds.connect_s)
+
+        def count(done: asyncio.Task[bool]) -> None:
+            is_good = not done.cancelled() and done.exception() is None and done.result()
+            self.ice_restarts["done" if is_good else "failed"] += 1
+            if is_good and not session.is_publisher:
+                session.stream.want_key_frame()  # what went by the old path at the end is lost for good
+
+        settling.add_done_callback(count)
+        return fragment
+
     def find(self, session_id: str, room_id: str, audience: str) -> Session | None:
         """A living session under its address."""
         session = self.by_id.get(session_id)
@@ -365,6 +412,10 @@ class Sessions:
             self._end(session)
         if self._closing:
             await asyncio.wait(self._closing, timeout=self.bounds.close_s)
+
+
+def _new_etag() -> str:
+    return f'"{secrets.token_hex(8)}"'
 
 
 def _busy(detail: str) -> HttpProblem:

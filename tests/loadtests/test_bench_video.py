@@ -33,10 +33,17 @@ def test_the_delay_is_read_from_the_burnt_in_clock() -> None:
         with bench_video.Media(Path(folder), redis_url).running() as media:
             whep = [media.playing("rm_glass", "gu_1")]
             found = glass.glass_to_glass(
-                f"{media.url}/healthz", media.publishing("rm_glass"), whep, frames=60
+                f"{media.url}/healthz",
+                media.publishing("rm_glass"),
+                whep,
+                f"{media.url}/hls/rm_glass/index.m3u8",
+                frames=60,
             )
     assert found["glass_to_glass_frames"] >= 25, "codes that could not be read"
     assert 0 < found["glass_to_glass_ms_p50"] < 5_000
+    if glass.HLS_JS.is_file():
+        assert found["hls_glass_to_glass_frames"] >= 25, "codes that could not be read by HLS"
+        assert found["hls_glass_to_glass_ms_p50"] > 0
 
 
 def test_numbers_that_never_came_are_counted_across_the_wrap() -> None:

@@ -13,7 +13,7 @@ import aioice
 import aioice.ice
 import aiortc
 import pytest
-from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCDtlsTransport, RTCIceTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcdtlstransport import RtpRouter
 from packaging.requirements import Requirement
 
@@ -164,3 +164,19 @@ async def test_candidates_come_from_the_function_that_is_replaced() -> None:
         await connection.close()
     finally:
         aioice.ice.get_host_addresses = original
+
+
+def test_a_transport_can_be_given_another_path() -> None:
+    connection, transport = aioice.ice.Connection, inspect.getsource(RTCIceTransport)
+    assert "self._recv = self._connection.recv" in transport
+    assert "self._send = self._connection.send" in transport
+    assert "event = await self._connection.get_event()" in transport
+    assert "await asyncio.shield(self._event_waiter)" in inspect.getsource(connection.get_event)
+    assert "if self._event_waiter is not None:" in inspect.getsource(connection._emit_event)
+    assert "self._queue.put_nowait((data, component))" in inspect.getsource(connection.data_received)
+    assert "await self._queue.get()" in inspect.getsource(connection.recvfrom)
+    closing = inspect.getsource(connection.close)
+    assert "self._closing = True" in closing
+    assert "self._nominated.clear()" in closing
+    assert "data = await self.transport._recv()" in inspect.getsource(RTCDtlsTransport._recv_next)
+    assert "await self.transport._send(data)" in inspect.getsource(RTCDtlsTransport._send_rtp)

@@ -168,7 +168,10 @@ async def test_candidates_are_taken_and_a_restart_is_told_to_begin_anew(
     assert (await patch(fragment, **{"If-Match": etag})).status_code == 204
     assert problem(await patch(fragment)) == (428, "etag_required")
     assert problem(await patch(fragment, **{"If-Match": '"older"'})) == (412, "wrong_etag")
-    assert problem(await patch(fragment, **{"If-Match": "*"})) == (422, "no_ice_restart")
+    assert problem(await patch(fragment, **{"If-Match": "*"})) == (400, "no_new_credentials")
+    renewed = f"a=ice-ufrag:another1\r\na=ice-pwd:{'p' * 24}\r\n"
+    assert problem(await patch(renewed, **{"If-Match": "*"})) == (422, "no_ice_restart"), "it never connected"
+    assert problem(await patch("a=ice-ufrag:x\r\n", **{"If-Match": "*"})) == (400, "malformed_fragment")
     assert problem(await patch("rubbish", **{"If-Match": etag})) == (400, "malformed_fragment")
     session = next(iter(server.sessions.by_id.values()))
     ice = session.connection.getTransceivers()[0].receiver.transport.transport
