@@ -204,7 +204,7 @@ def test_the_room_can_be_shared_and_says_when_its_show_begins(
     expect(page.get_by_test_id("share").locator("input")).to_have_value(f"{show.web_url}/r/rm_demo")
     code = page.get_by_test_id("share").locator("img")
     expect(code).to_be_visible()
-    assert page.evaluate("document.querySelector('.share-code').naturalWidth") > 50
+    page.wait_for_function("document.querySelector('.share-code').naturalWidth > 50")
     page.keyboard.press("Escape")
     try:
         starts_at_ms = page.evaluate("Date.now()") + 3_600_000
