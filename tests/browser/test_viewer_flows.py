@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from loadtests.screenshots import Desk
 from loadtests.show import Show
 from tests.browser.test_the_last_unit import GOOD_CARD, NewPage, fill_address, join, pay
+from tests.services import wait_until_sync
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -204,7 +205,8 @@ def test_the_room_can_be_shared_and_says_when_its_show_begins(
     expect(page.get_by_test_id("share").locator("input")).to_have_value(f"{show.web_url}/r/rm_demo")
     code = page.get_by_test_id("share").locator("img")
     expect(code).to_be_visible()
-    page.wait_for_function("document.querySelector('.share-code').naturalWidth > 50")
+    width = "document.querySelector('.share-code').naturalWidth"
+    wait_until_sync(lambda: page.evaluate(width) > 50, 10, "the picture of the code")
     page.keyboard.press("Escape")
     try:
         starts_at_ms = page.evaluate("Date.now()") + 3_600_000
