@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from live.media import tokens
+from live.media.places import Place
 from tests.live.conftest import Shop
 
 
@@ -30,3 +31,18 @@ async def test_recordings_are_for_the_owner_only(shop: Shop) -> None:
     assert answer.status_code == 201
     key = shop.wiring.settings.key("media")
     assert tokens.verify(key, answer.json()["token"], "recordings", shop.room_id, 0)
+
+
+async def test_the_address_is_of_the_process_that_carries_the_room(shop: Shop) -> None:
+    owner = Place("mp_owner", 8003, "https://media2.example", "http://10.0.0.2:8003", 0, 500)
+    idle = Place("mp_idle", 8002, None, "http://10.0.0.1:8002", 0, 500)
+    places = shop.wiring.media_places
+    await places.beat(idle, 0, {})
+    await places.beat(owner, 5, {})
+    await places.claim(owner.process_id, shop.room_id)
+    guest = await shop.guest()
+    play = (await guest.post(f"/api/rooms/{shop.room_id}/media-tokens", {"purpose": "play"})).json()
+    assert play["url"] == f"https://media2.example/whep/{shop.room_id}"
+    assert play["hls"] == f"https://media2.example/hls/{shop.room_id}/index.m3u8"
+    for place in (owner, idle):
+        await places.release(place.process_id, {}, ends=True)

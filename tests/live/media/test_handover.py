@@ -13,10 +13,7 @@ from tests.live.media.peers import MediaServer, publisher, watcher
 from tests.services import wait_until
 
 
-@pytest.mark.parametrize("codec", ["VP8", "H264"])
-async def test_what_a_host_publishes_is_shown_by_the_other_server_until_he_ends(
-    tmp_path: Path, codec: str
-) -> None:
+async def test_what_a_host_publishes_is_shown_by_the_other_server_until_he_ends(tmp_path: Path) -> None:
     other = MediaServer(tmp_path / "other")
     other.sessions.bounds = other.sessions.bounds.__class__(away_s=0.0)
     async with other.running():
@@ -27,14 +24,14 @@ async def test_what_a_host_publishes_is_shown_by_the_other_server_until_he_ends(
         )
         here.sessions.bounds = other.sessions.bounds
         async with here.running():
-            async with publisher(here, codec=codec, brightness=90) as host:
+            async with publisher(here, codec="H264", brightness=90) as host:
                 await wait_until(lambda: other.sessions.is_on_air("rm_1"), 15, "the other server to have it")
                 async with watcher(other) as viewer:
                     await wait_until(
                         lambda: viewer.frames >= 3 and viewer.sounds >= 3, 15, "the picture there"
                     )
                     assert abs(viewer.brightness - 90) <= 4
-                assert other.sessions.stream("rm_1").tracks["video"].codec == codec
+                assert other.sessions.stream("rm_1").tracks["video"].codec == "H264"
                 async with httpx.AsyncClient(base_url=here.url) as http:
                     assert (await http.get("/healthz")).json()["forwards"] == {"rm_1": "forwarding"}
                     assert (

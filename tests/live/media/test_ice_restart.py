@@ -97,9 +97,9 @@ async def test_a_restart_that_nobody_follows_leaves_the_session_as_it_was(tmp_pa
             for number in range(3):  # each gives up the one before
                 body = f"a=ice-ufrag:nobody{number}\r\na=ice-pwd:{'x' * 24}\r\n"
                 assert (await ask(viewer, body, "*")).status_code == 200
-            await wait_until(lambda: server.sessions.ice_restarts["failed"] == 3, 10, "the time to be over")
+            await wait_until(lambda: server.sessions.ice_restarts["failed"] == 3, 20, "the time to be over")
             shown = viewer.frames
-            await wait_until(lambda: viewer.frames > shown + 5, 10, "the picture, as before")
+            await wait_until(lambda: viewer.frames > shown + 5, 20, "the picture, as before")
             [session] = [s for s in server.sessions.by_id.values() if not s.is_publisher]
             assert (await ask(viewer, "a=ice-ufrag:last\r\na=ice-pwd:" + "x" * 24, "*")).status_code == 200
             await server.sessions.end(session)  # in the middle of one

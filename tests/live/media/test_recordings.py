@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from live.media import tokens
-from live.media.finish import NO_SPACE, finish, whole_bytes
+from live.media.finish import BUSY, NO_SPACE, finish, whole_bytes
 from live.media.recorder import Recorder, Recordings, ShowNow
 from live.media.recordings import Recording, Shelf
 from live.settings import Settings
@@ -399,6 +399,15 @@ async def test_kill_9_loses_a_few_seconds_and_the_next_process_makes_the_film(tm
                 "deleted ones are left out"
             )
             assert "viewer_id" not in events[0]["data"]
+
+
+def test_a_film_is_made_by_one_process_and_not_while_another_still_writes(tmp_path: Path) -> None:
+    recording = Shelf(tmp_path).open("rm_1", STARTED_MS)
+    command = [sys.executable, "-m", "live.media.finish", str(recording.folder), "0"]
+    with recording.lock(alone=False), recording.lock(alone=False):  # a show that moved: two have written
+        assert subprocess.run(command, check=False).returncode == BUSY
+    with recording.lock(alone=True), pytest.raises(BlockingIOError):
+        recording.lock(alone=False)
 
 
 async def test_a_process_that_stops_does_not_wait_for_a_film(
