@@ -110,6 +110,10 @@ def test_the_console_has_no_serious_violation(show: Show, new_page: NewPage, wid
     for tab in tabs:
         tab.click()
         bad[tab.inner_text()] = violations(page)
+    if width == 390:
+        page.get_by_test_id("bottom-plots").click()
+        expect(page.get_by_test_id("plots").locator("canvas, .empty").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     if width == 1440:
         page.keyboard.press("/")
         expect(page.get_by_test_id("line-help")).to_be_visible()

@@ -1,3 +1,4 @@
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
@@ -14,7 +15,6 @@ import { RunOfShow } from "./run-of-show";
 import { SaleDesk } from "./sale-desk";
 import { SignIn } from "./sign-in";
 import { Stage } from "./stage";
-import { SummarySheet } from "./summary";
 import { TopBar } from "./top-bar";
 import { type ConsoleWord, w } from "./words";
 
@@ -119,7 +119,21 @@ function Desk() {
       </nav>
       <DeskRequestCard />
       {desk.isKeysOpen.value && <KeysSheet />}
-      {desk.isSummaryOpen.value && <SummarySheet />}
+      {desk.isSummaryOpen.value && <LateSummary />}
     </div>
   );
+}
+
+/** Looked at once a show, so it is not in the first load. */
+function LateSummary() {
+  const desk = useDesk();
+  const [Summary, setSummary] = useState<ComponentType | null>(null);
+  useEffect(() => {
+    // Without it nothing opens, and the menu can be pressed again.
+    import("./summary").then(
+      (module) => setSummary(() => module.SummarySheet),
+      () => (desk.isSummaryOpen.value = false),
+    );
+  }, [desk]);
+  return Summary && <Summary />;
 }
