@@ -72,12 +72,16 @@ async def spans(c: AsyncConnection, room: Room) -> list[Span]:
         if line.target == "live" and not is_on:
             begun.append(line.at_ms)
             is_on = True
-        elif line.target == "ended" and is_on:
-            ended[begun[-1]] = line.at_ms
+        elif line.target == "ended":
+            # A room that was made on air, or whose start is further back than we look, has it in the line of its end.
+            at_ms = begun[-1] if is_on else (line.before or {}).get("started_at_ms")
+            if at_ms is not None:
+                begun = begun if at_ms in begun else sorted([*begun, at_ms])
+                ended.setdefault(at_ms, line.at_ms)
             is_on = False
         elif line.target == "preshow":
             is_on = False
-    if room.started_at_ms is not None and room.started_at_ms not in begun:  # the sample room is made on air
+    if room.started_at_ms is not None and room.started_at_ms not in begun:  # made on air, and still on
         begun = sorted([*begun, room.started_at_ms])
     return [
         Span(room, at_ms, ended.get(at_ms), begun[index + 1] if index + 1 < len(begun) else None)

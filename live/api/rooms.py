@@ -23,6 +23,7 @@ from live.shared_reads import SharedReads
 
 SALES_SHOWN: Final = 30
 AUDIT_SEARCH: Final = Query("q", "Part of an action, of who did it or of what it was done to.", r"^.{1,80}$")
+_NOTED: Final = ("status", "pinned_product_id", "started_at_ms")
 _PUBLIC_STATES: Final = tuple(state for state in STATES if state not in PRIVATE_STATES)
 
 
@@ -154,8 +155,8 @@ async def _record(c: Any, call: Call, action: str, target: str, before: Room, af
         call,
         action,
         target,
-        before={"status": before.status, "pinned_product_id": before.pinned_product_id},
-        after={"status": after.status, "pinned_product_id": after.pinned_product_id},
+        before={name: getattr(before, name) for name in _NOTED},
+        after={name: getattr(after, name) for name in _NOTED},
     )
 
 

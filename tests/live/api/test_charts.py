@@ -9,6 +9,7 @@ from typing import Any
 
 from commerce import reconciliation
 from commerce.clock import wall_clock_ms
+from live import rooms
 from live.decision_times import BOUNDS_MS, DecisionTimes, percentile_ms
 from live.samples import Sampler
 from realtime import delays
@@ -192,6 +193,20 @@ async def test_a_show_is_compared_with_the_hosts_last_one(shop: Shop) -> None:
     assert "compared,this_show,last_show\r\n" in text
     assert "views,2,4\r\n" in text
     assert "average_minor,,5000\r\n" in text
+
+
+async def test_a_show_whose_start_is_not_in_the_log_is_known_by_its_end(shop: Shop) -> None:
+    host = await shop.staff("host")
+    path = f"/api/rooms/{shop.room_id}"
+    began_ms = wall_clock_ms() - 60_000
+    async with shop.wiring.database.begin() as c:
+        await rooms.set_status(c, shop.room_id, "live", began_ms)  # as the sample room is made
+    assert (await host.get(f"{path}/summary")).json()["this_show"]["started_at_ms"] == began_ms
+    for status in ("ended", "preshow", "live"):
+        await host.post(f"{path}/status", {"status": status})
+    made = (await host.get(f"{path}/summary")).json()
+    assert made["last_show"]["started_at_ms"] == began_ms
+    assert began_ms < made["last_show"]["ended_at_ms"] <= made["this_show"]["started_at_ms"]
 
 
 async def test_the_log_comes_whole_as_csv_and_as_json_lines(shop: Shop) -> None:
