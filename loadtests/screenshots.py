@@ -151,6 +151,13 @@ def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
     expect(watcher.get_by_test_id("buy")).not_to_have_attribute("data-state", "buy")
     shoot(watcher, "room-ended-phone-zh")
     shoot_before_and_after(pages, desk)
+    desk.call("POST", "/api/rooms/rm_demo/status", {"status": "live"})
+    for page, name in ((consoles["en-GB"], "desktop-en"), (remotes["zh-CN"], "phone-zh")):
+        page.get_by_test_id("room-menu").click()
+        page.get_by_test_id("open-summary").click()
+        expect(page.get_by_test_id("compare")).to_be_visible()
+        page.get_by_test_id("compare").scroll_into_view_if_needed()
+        shoot(page, f"console-compare-{name}")
     return readme_room, readme_console
 
 
