@@ -92,7 +92,7 @@ async def floods(one: Hostile, seconds: float) -> None:
         one.writer.write(client_frame(msgpack.packb([number + 2, "comment", {"text": "buy buy buy"}])))
         if number % 50 == 0:
             await one.writer.drain()
-        if reading.done():
+        if reading.done() or one.writer.is_closing():
             break
     await reading
 
