@@ -58,8 +58,10 @@ def test_a_host_publishes_a_camera_from_the_console_and_viewers_see_it(
     wait_until_sync(lambda: frames(viewer) > 3, 20, "the test picture to move")
     expect(viewer.get_by_test_id("sound")).to_have_attribute("data-muted", "true")
     viewer.keyboard.press("m")
-    assert viewer.get_by_test_id("video").evaluate("video => video.muted") is False
     expect(viewer.get_by_test_id("sound")).to_have_attribute("data-muted", "false")
+    wait_until_sync(
+        lambda: not viewer.get_by_test_id("video").evaluate("video => video.muted"), 10, "the sound"
+    )
     first = shown_ms(viewer)
     wait_until_sync(
         lambda: 200 < (shown_ms(viewer) - first) % 2**24 < 20_000, 20, "its burnt-in clock to go on"
@@ -73,6 +75,7 @@ def test_a_host_publishes_a_camera_from_the_console_and_viewers_see_it(
     expect(state).to_have_attribute("data-state", "off")
     console.get_by_test_id("publish-camera").click()
     expect(state).to_have_attribute("data-state", "live", timeout=20_000)
+    expect(console.get_by_test_id("lamp-video")).to_have_class("lamp lamp-good")
     before = frames(viewer)
     wait_until_sync(lambda: frames(viewer) > before + 10, 20, "the camera's picture to move")
     same = Comparison(console.locator(".video-preview"), viewer.get_by_test_id("video"))
@@ -302,7 +305,8 @@ def test_the_owner_downloads_a_film_in_the_console(filmed: Show, new_page: NewPa
 def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_chapters(
     filmed: Show, new_page: NewPage
 ) -> None:
-    host, shelf = Host(), Shelf(filmed.folder / "recordings")
+    # An hour ago: samples of stock older than 30 days are dropped by the worker.
+    host, shelf = Host(wall_ms=int(time.time() * 1000) - 3_600_000), Shelf(filmed.folder / "recordings")
     recorder = Recorder(shelf.open("rm_demo", 1_795_000_000_001))
     host.feed.remove(host.sink)
     host.feed.add(recorder)
@@ -321,7 +325,10 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_c
             (3, "comment", {"id": "c2", "name": "Bob", "text": "late words", "at_ms": began_ms + 21_000}),
         ],
     )
-    sale_id = Desk(filmed).fire_named("pr_mug", quota=9, countdown_ms=0)
+    desk = Desk(filmed)
+    sale_id = desk.fire_named("pr_mug", quota=9, countdown_ms=0)
+    sale = f"/api/sales/{sale_id}"
+    wait_until_sync(lambda: desk.http.get(sale).json()["state"] == "open", 20, "the sale to open")
     console = sign_in(new_page, filmed)
     with sqlite3.connect(filmed.folder / "flashroom.db") as database:
         database.execute("UPDATE room SET rehearsal = 0")

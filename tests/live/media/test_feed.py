@@ -32,10 +32,10 @@ class Host:
 
     subject = "us_1"
 
-    def __init__(self, codec: str = "H264", *, obeys: bool = True) -> None:
+    def __init__(self, codec: str = "H264", *, obeys: bool = True, wall_ms: int = 1_000_000) -> None:
         self.now_s = 50.0
         self.stream = RoomStream("rm_1", lambda: self.now_s)
-        self.feed = RoomFeed(self.stream, lambda: self.now_s, lambda: int(self.now_s * 1000) + 1_000_000)
+        self.feed = RoomFeed(self.stream, lambda: self.now_s, lambda: int(self.now_s * 1000) + wall_ms)
         self.sink = Sink()
         self.feed.add(self.sink)
         self.codec = codec

@@ -6,7 +6,9 @@ import { language, localised, shared } from "../shared/words";
 import { useConsole, useDesk, useTicking } from "./context";
 import { HoldButton } from "./hold-button";
 import { Menu } from "./menu";
+import type { Health } from "./numbers";
 import { FailureLine } from "./parts";
+import type { RoomDesk } from "./room-desk";
 import { LanguageButton } from "./sign-in";
 import { Schedule } from "./schedule";
 import { w } from "./words";
@@ -233,6 +235,17 @@ function Figure({ name, value, note, ghosts, title, quiet = false, strong = fals
   );
 }
 
+/** The picture's lamp: red when a live room has lost it, amber when it is there and can't be recorded. */
+function videoLamp(desk: RoomDesk): { health: Health; text: string } {
+  const media = desk.store.media.value;
+  if (media?.publishing) {
+    const isUnrecorded = media.recording === "no_space" || media.recording === "failed";
+    return isUnrecorded ? { health: "slow", text: w("lamp_video_unrecorded") } : { health: "good", text: w(media.recording === "on" ? "lamp_video_recorded" : "lamp_video_on") };
+  }
+  const isLost = media !== null && desk.store.room.value?.status === "live";
+  return isLost ? { health: "down", text: w("lamp_video_lost") } : { health: "unknown", text: w("lamp_video_off") };
+}
+
 /** One lamp per plane; its word says what its colour says. */
 function Lamps() {
   const desk = useDesk();
@@ -247,11 +260,17 @@ function Lamps() {
         : state === "reconnecting" || state === "live"
           ? ({ health: "down", text: shared.t("reconnecting_now") } as const)
           : ({ health: "down", text: shared.t("disconnected") } as const);
+  const video = videoLamp(desk);
   const health = desk.numbers.health.value;
   const commerceMs = desk.numbers.roundTripMs.value;
   const commerceText = health === "good" && commerceMs !== null ? w("health_good", { n: Math.max(1, Math.round(commerceMs)) }) : w(`health_${health}`, { n: 0 });
   return (
     <ul class="lamps" aria-label={w("health")}>
+      <li class={`lamp lamp-${video.health}`} data-testid="lamp-video">
+        <i aria-hidden="true" />
+        <span>{w("plane_video")}</span>
+        <em>{video.text}</em>
+      </li>
       <li class={`lamp lamp-${realtime.health}`} data-testid="lamp-realtime">
         <i aria-hidden="true" />
         <span>{w("plane_realtime")}</span>
