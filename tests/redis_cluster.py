@@ -18,6 +18,7 @@ from typing import Any
 from redis import Redis
 from redis.crc import key_slot
 
+from loadtests.ports import PORTS
 from tests.services import Program, RedisServer, wait_until_sync
 
 SLOTS = 16384
@@ -211,7 +212,8 @@ def running_cluster(
 
 def _free_port_with_bus() -> int:
     while True:
-        port = random.randrange(20_000, 32_000)  # below what the kernel hands out by itself
+        # So that the bus, too, is below what outgoing connections get.
+        port = random.choice(PORTS[:-BUS_OFFSET])
         with socket.socket() as client, socket.socket() as bus:
             try:
                 client.bind(("127.0.0.1", port))
