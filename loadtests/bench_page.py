@@ -26,6 +26,7 @@ from typing import Any, Final
 import httpx
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_playwright
 
+from loadtests.chromium import chromium
 from loadtests.screenshots import ARGUMENTS, PHONE, Desk
 from loadtests.show import Show
 from realtime.broker import Broker
@@ -292,14 +293,6 @@ def run(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
             result |= {f"{name}_{key}": round(value, 1) for key, value in found.items()}
         browser.close()
     return result
-
-
-def chromium() -> str:
-    from shutil import which
-
-    found = which("chromium") or which("google-chrome")
-    assert found is not None, "no Chromium on PATH: see make browser"
-    return found
 
 
 def verdict(result: dict[str, Any]) -> list[str]:

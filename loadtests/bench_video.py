@@ -40,6 +40,7 @@ from live.media import tokens
 from live.settings import Settings
 from loadtests import glass, video_peers
 from loadtests.bench_tools import cpu_s, free_port, resident_bytes, running_redis, wait_for_port
+from loadtests.chromium import find_chromium
 
 ROOM, GLASS_ROOM = "rm_bench", "rm_glass"
 RECORDING_S: Final = 2
@@ -193,7 +194,7 @@ def measure(
             relayed = relaying_share(RECORDING_S)
             result["viewers_per_core_decode_encode"] = round(1 / relayed, 2)
             result["ratio"] = round(relayed / result["core_share_per_viewer"], 1)
-            if with_browser and glass.executable():
+            if with_browser and find_chromium():
                 whep = [media.playing(GLASS_ROOM, f"gu_glass_{number}") for number in range(glass.JOINS)]
                 result |= glass.glass_to_glass(
                     f"{media.url}/healthz",

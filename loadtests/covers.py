@@ -5,13 +5,13 @@ For whoever changes a drawing: `python -m loadtests.covers`. Needs Chromium.
 
 from __future__ import annotations
 
-import shutil
 from typing import Final
 
 from playwright.sync_api import sync_playwright
 
 from live import pictures
 from live.storefront import COVER_SIZE
+from loadtests.chromium import chromium
 
 QUALITY: Final = 82
 _STYLE: Final = """
@@ -37,11 +37,8 @@ def html(svg: str | None) -> str:
 
 
 def main() -> None:
-    executable = shutil.which("chromium") or shutil.which("google-chrome")
-    if executable is None:
-        raise SystemExit("no Chromium on PATH: run `make browser`")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": COVER_SIZE[0], "height": COVER_SIZE[1]})
         for name in (*pictures.NAMES, pictures.NO_PICTURE):
             page.set_content(html(pictures.picture(name)))

@@ -7,10 +7,11 @@ our pages is in it: this is the media process and two browsers' WebRTC, and for 
 
 from __future__ import annotations
 
-import shutil
 import statistics
 from pathlib import Path
 from typing import Any, Final
+
+from loadtests.chromium import chromium
 
 READ_CLOCK: Final = """video => {
   if (!video.videoWidth) return null;
@@ -121,10 +122,6 @@ ODD_MS: Final = 10_000
 HLS_JS: Final = Path(__file__).parent.parent / "live/web/node_modules/hls.js/dist/hls.light.min.js"
 
 
-def executable() -> str | None:
-    return shutil.which("chromium") or shutil.which("google-chrome")
-
-
 def glass_to_glass(
     origin: str, whip: tuple[str, str], whep: list[tuple[str, str]], hls: str, frames: int
 ) -> dict[str, Any]:
@@ -135,7 +132,7 @@ def glass_to_glass(
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=_ARGUMENTS)
         publisher, viewer = browser.new_page(), browser.new_context().new_page()
         publisher.goto(origin)
         viewer.goto(origin)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import shutil
 import tempfile
 import time
 import uuid
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from loadtests.chromium import chromium
 from loadtests.show import Show
 
 FOLDER = Path("screenshots")
@@ -322,13 +322,12 @@ def main() -> None:
     parser.add_argument("--readme", action="store_true", help=f"also write {README_PICTURE}")
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    executable = shutil.which("chromium") or shutil.which("google-chrome")
     roles = ("web", "hub", "worker", "ghosts")
     with (
         Show(Path(tempfile.mkdtemp(prefix="flashroom-")), roles=roles, ghosts=GHOSTS) as show,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         room, console = take(show, browser)
         if options.readme:
             compose(browser, room, console)

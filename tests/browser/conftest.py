@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from loadtests.chromium import chromium
 from loadtests.show import Show
 
 CHROMIUM_ARGUMENTS = [
@@ -38,10 +38,8 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium per file. Not per session: while it lives, its event loop keeps async tests of this process from running."""
-    executable = shutil.which("chromium") or shutil.which("google-chrome")
-    assert executable, "no Chromium on PATH: run `make browser`"
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
         yield running
         running.close()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 from playwright.async_api import async_playwright
 
+from loadtests.chromium import chromium
 from tests.browser.conftest import CHROMIUM_ARGUMENTS
 from tests.live.media.peers import MediaServer, publisher
 from tests.services import wait_until
@@ -58,11 +58,10 @@ WATCH_AND_RESTART = """async ([url, token]) => {
 
 
 async def test_chromium_restarts_ice_and_the_picture_goes_on_in_the_same_session(tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     async with MediaServer(tmp_path).running() as server, publisher(server, codec="H264"):
         await wait_until(lambda: server.sessions.stream("rm_1").is_publishing, 10, "packets")
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+            browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
             page = await browser.new_page()
             await page.goto(f"{server.url}/healthz")
             whep = [f"{server.url}/whep/rm_1", server.token("whep", subject="gu_1")]
