@@ -301,11 +301,16 @@ async def list_recent(c: AsyncConnection, room_id: str, now_ms: int) -> list[App
     return [_approval(row) for row in rows]
 
 
-async def check_answerer(c: AsyncConnection, approval: Approval, by: Caller) -> None:
+def may_answer(approval: Approval, by: Caller) -> bool:
+    """Whether this one is a second person for it: the account counts, whichever session it comes with."""
+    return by.buyer_id != approval.asker_id and by.role_in(approval.room_id) in ANSWERS[approval.action]
+
+
+async def _check_answerer(c: AsyncConnection, approval: Approval, by: Caller) -> None:
     """Raises Forbidden `own_request`, `wrong_role`; OutOfState `asker_left` when who asked may no longer do it."""
-    if by.buyer_id == approval.asker_id:  # the account, whichever session it comes with
+    if by.buyer_id == approval.asker_id:
         raise Forbidden("own_request", "A second person has to answer: not the one who asked.")
-    if by.role_in(approval.room_id) not in ANSWERS[approval.action]:
+    if not may_answer(approval, by):
         raise Forbidden("wrong_role", f"This needs one of: {', '.join(sorted(ANSWERS[approval.action]))}.")
     query = select(room_role.c.role).where(
         room_role.c.room_id == approval.room_id, room_role.c.user_id == approval.asker_id
@@ -320,7 +325,7 @@ async def use(c: AsyncConnection, approved: Approved) -> None:
     The row's lock keeps a second approver, and the asker who withdraws, waiting until this transaction has ended.
     """
     approval, by = approved.approval, approved.by
-    await check_answerer(c, approval, by)
+    await _check_answerer(c, approval, by)
     await _answer(c, approval, "done", approved.at_ms, answerer_id=by.buyer_id)
     await _record(c, by, approval, "approval_approve", approved.call_id, approved.at_ms)
     crash_points.reach("approval.marked")
@@ -328,7 +333,7 @@ async def use(c: AsyncConnection, approved: Approved) -> None:
 
 async def decline(c: AsyncConnection, approval: Approval, by: Caller, call_id: str, now_ms: int) -> Room:
     """Somebody else says no. Raises as `use` does."""
-    await check_answerer(c, approval, by)
+    await _check_answerer(c, approval, by)
     room = await _answer(c, approval, "declined", now_ms, answerer_id=by.buyer_id)
     await _record(c, by, approval, "approval_decline", call_id, now_ms)
     return room
@@ -396,7 +401,7 @@ async def _touch(c: AsyncConnection, room_id: str) -> Room:
 async def _record(
     c: AsyncConnection, by: Caller, approval: Approval, action: str, call_id: str, now_ms: int, **more: Any
 ) -> None:
-    about = {"request": approval.action, "amount_minor": approval.amount_minor, "currency": approval.currency}
+    about = {"request": approval.action, "amount_minor": approval.amount_minor}
     if by.buyer_id != approval.asker_id:
         about["asked_by"] = approval.asker_name
     await audit.record(
@@ -407,7 +412,7 @@ async def _record(
         approval.target,
         at_ms=now_ms,
         call_id=f"{call_id}:{action}",
-        after=about | more,
+        after=about | more | {"currency": approval.currency},
     )
 
 

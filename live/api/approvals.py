@@ -52,6 +52,8 @@ class ApprovalShown(Model):
     ends_at_ms: int
     answerer: Answerer | None
     answered_at_ms: int | None
+    may_answer: bool
+    """Whether it waits for the caller's answer."""
 
 
 class ApprovalsShown(Model):
@@ -82,25 +84,28 @@ async def _list(call: Call) -> ApprovalsShown:
         version=room.approvals_version,
         limit=None if limit is None else LimitShown(above_minor=limit.above_minor, currency=limit.currency),
         cooling_until_ms=cooling,
-        approvals=[_shown(one, call.now_ms) for one in found],
+        approvals=[_shown(one, call) for one in found],
     )
 
 
-def _shown(approval: Approval, now_ms: int) -> ApprovalShown:
-    answerer = None
+def _shown(approval: Approval, call: Call) -> ApprovalShown:
+    state, answerer = approval.state_at(call.now_ms), None
     if approval.answerer_id is not None:
         answerer = Answerer(user_id=approval.answerer_id, name=approval.answerer_name or "")
     return ApprovalShown.model_validate(
         {
             **{name: getattr(approval, name) for name in _PLAIN},
-            "state": approval.state_at(now_ms),
+            "state": state,
+            "may_answer": state == "asked" and second_person.may_answer(approval, call.caller),
             "asker": Answerer(user_id=approval.asker_id, name=approval.asker_name),
             "answerer": answerer,
         }
     )
 
 
-_PLAIN = [name for name in ApprovalShown.model_fields if name not in ("state", "asker", "answerer")]
+_PLAIN = [
+    name for name in ApprovalShown.model_fields if name not in ("state", "asker", "answerer", "may_answer")
+]
 
 
 async def _get(call: Call) -> Approval:
@@ -195,7 +200,7 @@ async def _told(call: Call) -> ApprovalShown:
         now = await second_person.get(c, call.in_room.room_id, call.parameter("approval_id"))
         room = await rooms.get(c, now.room_id)
     await desk.tell(call, room)
-    return _shown(now, call.now_ms)
+    return _shown(now, call)
 
 
 async def _set(call: Call) -> ApprovalsShown:
