@@ -51,9 +51,7 @@ export class Approvals {
   readonly putAway = signal<ReadonlySet<string>>(new Set());
   /** Those that wait for me, oldest first. */
   readonly toAnswer = computed(() => {
-    void heartbeat.value;
-    const nowMs = this.store.serverNow();
-    return this.list.value.filter((one) => one.may_answer && nowMs < one.ends_at_ms).reverse();
+    return this.list.value.filter((one) => one.may_answer && this.stateOf(one) === "asked").reverse();
   });
   private version = -1;
   private stopWatching: (() => void) | undefined;
@@ -82,6 +80,12 @@ export class Approvals {
   mine(target: string): Approval | null {
     const found = this.list.value.find((one) => one.target === target && one.asker.user_id === this.userId);
     return found && found.state !== "withdrawn" && !this.putAway.value.has(found.approval_id) ? found : null;
+  }
+
+  /** By the server's clock: nobody tells that the time to answer is over. */
+  stateOf(one: Approval): ApprovalState {
+    void heartbeat.value;
+    return one.state === "asked" && this.store.serverNow() >= one.ends_at_ms ? "expired" : one.state;
   }
 
   dismiss(one: Approval): void {

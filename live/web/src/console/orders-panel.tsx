@@ -7,13 +7,13 @@ import { language, localised, shared } from "../shared/words";
 import { useDesk } from "./context";
 import type { OrderFilter } from "./orders-list";
 import { late } from "./late";
-import { OrderNotes } from "./order-notes";
 import { Empty, GhostMark, ProblemLine } from "./parts";
 import { WaitingMoney } from "./waiting-money";
 import { w } from "./words";
 
 const FILTERS: readonly OrderFilter[] = ["all", "placed", "paid", "expired", "cancelled", "refunded"];
 const SEARCH_AFTER_MS = 300;
+const OrderNotes = late(() => import("./order-notes").then((module) => module.OrderNotes));
 const RefundForm = late(() => import("./refund-form").then((module) => module.RefundForm));
 
 /** Orders by state, with search. Placed, paid and refunded are never added together. */
