@@ -2,10 +2,10 @@ import { useEffect, useState } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
 import { language, localised, shared } from "../shared/words";
-import { AcceptInvite, inviteToken } from "./accept-invite";
 import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
 import { DeskRequestCard } from "./desk-strip";
+import { inviteToken } from "./invite-token";
 import { KeysSheet, useKeys } from "./keys";
 import { late } from "./late";
 import type { Tab } from "./room-desk";
@@ -18,6 +18,8 @@ import { Stage } from "./stage";
 import { TopBar } from "./top-bar";
 import { type ConsoleWord, w } from "./words";
 
+/** Used once by each person. */
+const AcceptInvite = late(() => import("./accept-invite").then((module) => module.AcceptInvite));
 /** Looked at once a show. */
 const LateSummary = late(() => import("./summary").then((module) => module.SummarySheet));
 const ApprovalCards = late(() => import("./approval-cards").then((module) => module.ApprovalCards));
