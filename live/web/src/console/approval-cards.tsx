@@ -133,7 +133,7 @@ function askText(desk: RoomDesk, one: Approval): string {
   const vars = {
     name: one.asker.name,
     amount: one.amount_minor === null ? "" : formatMoney(one.amount_minor, one.currency, lang),
-    order: String(outcome.order_number ?? ""),
+    order: String(outcome.order_number ?? "").replaceAll("-", "\u2011"), // not torn apart at a line's end
     product: localised(desk.product(String(outcome.product_id))?.title) || String(outcome.product_id),
     n: Number(one.params.delta ?? 0),
     units: number("units"),

@@ -14,7 +14,7 @@ export const money = defineWords(
     approve: "Approve",
     decline: "Decline",
     waits: "Waiting for a second person.",
-    until: "It waits",
+    until: "Time to answer",
     withdraw: "Withdraw",
     said_done: "{name} approved it: done.",
     said_declined: "{name} declined.",
