@@ -47,6 +47,7 @@ class Action:
     """One call at the console: who, what, when. `call_id` is the same when the call is repeated.
 
     `cool_down_ms`: so long the caller can't move money again. With `approved` it is done in one transaction, or not at all.
+    `may_spend` is False where units only come back: what such a call has to undo is never kept waiting for anybody.
     """
 
     caller: Caller
@@ -55,6 +56,7 @@ class Action:
     at_ms: int
     cool_down_ms: int = 0
     approved: Approved | None = None
+    may_spend: bool = True
 
 
 def shown(sale: Sale) -> dict[str, Any]:
@@ -185,7 +187,7 @@ class _Audited(Database):
     async def _allow(self, c: AsyncConnection, before: _Look | None, after: _Look) -> None:
         action = self._action
         spent_minor = after.total_minor - (0 if before is None else before.total_minor)
-        if spent_minor <= 0 and action.approved is None:
+        if action.approved is None and (spent_minor <= 0 or not action.may_spend):
             return
         spending = Spending(
             room_id=after.room_id,

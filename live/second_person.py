@@ -292,12 +292,16 @@ async def get(c: AsyncConnection, room_id: str, approval_id: str) -> Approval:
 
 
 async def list_recent(c: AsyncConnection, room_id: str, now_ms: int) -> list[Approval]:
-    """What waits and what was answered of late, newest first."""
-    newest = approval_table.c.asked_at_ms.desc()
+    """What waits, then what was answered of late, newest first: however much was asked and withdrawn, what waits is never missing."""
+    order = (
+        approval_table.c.state != "asked",
+        approval_table.c.asked_at_ms.desc(),
+        approval_table.c.approval_id,
+    )
     query = _approvals().where(
         approval_table.c.room_id == room_id, approval_table.c.asked_at_ms > now_ms - SHOWN_MS
     )
-    rows = await c.execute(query.order_by(newest, approval_table.c.approval_id).limit(2 * MAX_WAITING))
+    rows = await c.execute(query.order_by(*order).limit(2 * MAX_WAITING))
     return [_approval(row) for row in rows]
 
 

@@ -13,7 +13,7 @@ from live import console, cool_down, desk_holder, rooms, second_person
 from live.api import desk
 from live.api.asking import asking
 from live.api.endpoint import SELL, Call, Endpoint
-from live.api.models import MAX_MINOR, Model
+from live.api.models import MAX_MINOR, Empty, Model
 from live.api.orders import tell as tell_order
 from live.api.quarantine import OWN
 from live.api.run_of_show import room_currency
@@ -244,8 +244,11 @@ ENDPOINTS = (
         "approvals/{approval_id}/approve",
         "Have it done, once, exactly as it was asked for; not by who asked",
         _approve,
+        body=Empty,
     ),
-    _endpoint("POST", "approvals/{approval_id}/decline", "Say no to it; not by who asked", _decline),
+    _endpoint(
+        "POST", "approvals/{approval_id}/decline", "Say no to it; not by who asked", _decline, body=Empty
+    ),
     _endpoint("DELETE", "approvals/{approval_id}", "Ask for it no longer", _withdraw),
     _endpoint(
         "PUT",

@@ -52,7 +52,9 @@ async def shown(wiring: Wiring, sale: Sale, problems: Sequence[Problem] | None =
 
 
 def _desk(call: Call, action: str, sale_id: str | None = None) -> SaleDesk:
-    done = Action(call.caller, action, call.action_id, call.now_ms)
+    # A withdrawal gives units back that a viewer took meanwhile.
+    withdraws = isinstance(call.body, models.StockChange) and call.body.delta < 0
+    done = Action(call.caller, action, call.action_id, call.now_ms, may_spend=not withdraws)
     return audited_desk(call.wiring.sale_desk, done, sale_id)
 
 

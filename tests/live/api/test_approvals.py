@@ -10,10 +10,12 @@ import httpx
 import pytest
 
 from commerce import crash_points
+from commerce.hot_ledger import HotLedger
 from commerce.sale_rules import hash_terms
 from commerce.schema import idempotency
 from live import second_person
 from tests.live.api.test_after_sales import log_of, paid_order
+from tests.live.api.test_orders import tap
 from tests.live.conftest import PASSWORD, Browser, Shop
 
 LIMIT = 3000
@@ -303,6 +305,24 @@ async def test_adding_stock_counts_the_new_total(shop: Shop) -> None:
     assert (await shop.wiring.sale_desk.get(sale["sale_id"])).capacity == 5
 
 
+async def test_a_unit_that_a_withdrawal_must_give_back_waits_for_nobody(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, ann = await shop.staff("host"), await shop.guest()
+    sale = await shop.open_sale(host, price_minor=5000, quota=2)
+    await limited(shop)
+    free = await shop.wiring.hot_ledger.numbers(shop.room_id, sale["sale_id"])
+
+    async def as_before_the_tap(*_: Any) -> Any:
+        return free
+
+    await tap(shop, ann, sale["sale_id"])
+    monkeypatch.setattr(HotLedger, "numbers", as_before_the_tap)
+    withdrawn = await host.post(f"/api/sales/{sale['sale_id']}/stock", {"delta": -2})
+    assert withdrawn.status_code == 200, withdrawn.text
+    assert (await shop.wiring.sale_desk.get(sale["sale_id"])).capacity == 1  # hers
+
+
 async def test_a_sale_is_not_armed_under_the_hands_of_a_third(shop: Shop) -> None:
     await limited(shop)
     host, seller, owner = await shop.staff("host"), await shop.staff("seller"), await shop.staff("owner")
@@ -335,6 +355,18 @@ async def test_an_amount_in_another_currency_always_needs_a_second_person(shop: 
     assert (await refund(host, order, {"reason": "a cent", "amount_minor": 1})).json()[
         "code"
     ] == "second_person_needed"
+
+
+async def test_what_waits_is_listed_however_much_was_asked_and_withdrawn(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await shop.staff("host")
+    order, approval_id = await asked_refund(shop, host)
+    for amount in (4001, 4002, 4003):
+        more = (await refund(host, order, {"reason": "x", "amount_minor": amount})).json()
+        await answer(shop, host, more["approval_id"], "withdraw")
+    monkeypatch.setattr(second_person, "MAX_WAITING", 1)
+    assert next(one["approval_id"] for one in (await listed(shop, host))["approvals"]) == approval_id
 
 
 async def test_only_so_many_requests_may_wait(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ export class Approvals {
     this.stopWatching?.();
   }
 
-  /** What became of my newest request about this, until it was read and put away. */
+  /** My request about this that waits, else what became of my newest, until it was read and put away. */
   mine(target: string): Approval | null {
     const found = this.list.value.find((one) => one.target === target && one.asker.user_id === this.userId);
     return found && found.state !== "withdrawn" && !this.putAway.value.has(found.approval_id) ? found : null;
