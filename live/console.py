@@ -1,4 +1,5 @@
-"""The console's tools in the hands of a person: what a call changes leaves its line in the audit log, in the same transaction."""
+"""The console's tools in the hands of a person: what a call changes leaves its line in the audit log, in the same transaction. What it
+spends beyond the room's set value is rolled back unless a second person has approved it (`second_person`)."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from commerce import orders, sale_rows
 from commerce.after_sales import AfterSales
 from commerce.database import Database
+from commerce.payments import attempts
 from commerce.sale_rules import Sale
 from commerce.sales import SaleDesk
-from live import audit
+from live import audit, cool_down, second_person
 from live.identity import Caller
+from live.second_person import Approved, Spending
 
 AUDITED: Final = (
     "state",
@@ -36,16 +39,24 @@ AUDITED: Final = (
     "closes_at_ms",
 )
 AUDITED_ORDER: Final = ("state", "state_reason", "refunded_minor", "carrier", "tracking_number")
+AUDITED_PAYMENT: Final = ("state", "reason", "received_minor")
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One call at the console: who, what, when. `call_id` is the same when the call is repeated."""
+    """One call at the console: who, what, when. `call_id` is the same when the call is repeated.
+
+    `cool_down_ms`: so long the caller can't move money again. With `approved` it is done in one transaction, or not at all.
+    `may_spend` is False where units only come back: what such a call has to undo is never kept waiting for anybody.
+    """
 
     caller: Caller
     name: str
     call_id: str
     at_ms: int
+    cool_down_ms: int = 0
+    approved: Approved | None = None
+    may_spend: bool = True
 
 
 def shown(sale: Sale) -> dict[str, Any]:
@@ -75,27 +86,78 @@ def audited_after_sales(desk: AfterSales, action: Action, order_id: str) -> Afte
     return AfterSales(database, desk.hot_ledger, desk.clock_ms, desk.new_id)
 
 
-@dataclass(frozen=True, slots=True)
+def audited_payment(database: Database, action: Action, attempt_id: str) -> Database:
+    """The database for this one action on this payment."""
+    return _Audited(database, action, partial(_look_at_payment, attempt_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
-    """A thing as the log shows it; `mark` differs after every change."""
+    """A thing as the log shows it; `mark` differs after every change.
+
+    `total_minor` is what the thing has cost so far: all refunds of an order, all units of a sale at its price. `outcome` is what a
+    second person sees of it.
+    """
 
     room_id: str
     target: str
     mark: str
     shown: dict[str, Any]
+    total_minor: int
+    currency: str
+    outcome: dict[str, Any]
 
 
 async def _look_at_sale(sale_id: str, c: AsyncConnection) -> _Look | None:
     sale = await sale_rows.find(c, sale_id)
-    return None if sale is None else _Look(sale.room_id, sale_id, str(sale.version), shown(sale))
+    if sale is None:
+        return None
+    outcome = {"units": sale.capacity}
+    outcome |= {
+        name: getattr(sale, name) for name in ("product_id", "variant_id", "price_minor", "terms_hash")
+    }
+    return _Look(
+        room_id=sale.room_id,
+        target=sale_id,
+        mark=str(sale.version),
+        shown=shown(sale),
+        total_minor=sale.capacity * sale.price_minor,
+        currency=sale.currency,
+        outcome=outcome,
+    )
 
 
 async def _look_at_order(order_id: str, c: AsyncConnection) -> _Look | None:
     order = await orders.find(c, order_id)
     if order is None:
         return None
-    seen = {name: getattr(order, name) for name in AUDITED_ORDER}
-    return _Look(order.room_id, order_id, f"{order.state}:{order.refunded_minor}", seen)
+    return _Look(
+        room_id=order.room_id,
+        target=order_id,
+        mark=f"{order.state}:{order.refunded_minor}",
+        shown={name: getattr(order, name) for name in AUDITED_ORDER},
+        total_minor=order.refunded_minor,
+        currency=order.currency,
+        outcome={name: getattr(order, name) for name in ("order_number", "total_minor", "refunded_minor")},
+    )
+
+
+async def _look_at_payment(attempt_id: str, c: AsyncConnection) -> _Look | None:
+    attempt = await attempts.find(c, attempt_id)
+    if attempt is None:
+        return None
+    order = await orders.get(c, attempt.order_id)
+    # What came in a wrong amount counts as captured from the moment that it is sent back.
+    sent_back_minor = 0 if attempt.state == "quarantined" else attempt.captured_minor
+    return _Look(
+        room_id=order.room_id,
+        target=attempt_id,
+        mark=attempt.state,
+        shown={name: getattr(attempt, name) for name in AUDITED_PAYMENT},
+        total_minor=sent_back_minor,
+        currency=attempt.currency,
+        outcome={"order_number": order.order_number, "received_minor": attempt.received_minor},
+    )
 
 
 class _Audited(Database):
@@ -111,12 +173,34 @@ class _Audited(Database):
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
+        approved = self._action.approved
         async with self._inner.begin() as c:
+            if approved is not None:
+                await second_person.use(c, approved)
             before = await self._look(c)
             yield c
             after = await self._look(c)
             if after is not None and (before is None or after.mark != before.mark):
+                await self._allow(c, before, after)
                 await self._record(c, before, after)
+
+    async def _allow(self, c: AsyncConnection, before: _Look | None, after: _Look) -> None:
+        action = self._action
+        spent_minor = after.total_minor - (0 if before is None else before.total_minor)
+        if action.approved is None and (spent_minor <= 0 or not action.may_spend):
+            return
+        spending = Spending(
+            room_id=after.room_id,
+            amount_minor=spent_minor,
+            total_minor=after.total_minor,
+            currency=after.currency,
+            outcome=after.outcome,
+        )
+        await second_person.check(c, spending, action.approved)
+        if action.cool_down_ms:
+            await cool_down.begin(
+                c, after.room_id, action.caller.principal, action.call_id, action.at_ms, action.cool_down_ms
+            )
 
     async def _record(self, c: AsyncConnection, before: _Look | None, after: _Look) -> None:
         action = self._action
@@ -130,7 +214,7 @@ class _Audited(Database):
             # A call may need a second transaction (a unit that goes back): each has its line.
             call_id=f"{action.call_id}:{after.mark}",
             before=None if before is None else before.shown,
-            after=after.shown,
+            after=after.shown | ({} if action.approved is None else {"approved_by": action.approved.by.name}),
         )
 
     @asynccontextmanager

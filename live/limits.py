@@ -23,8 +23,13 @@ log = logging.getLogger("flashroom.limits")
 class TooMany(CommerceError):
     """Come back after `retry_after_ms`."""
 
-    def __init__(self, retry_after_ms: int) -> None:
-        super().__init__("rate_limited", "Too many requests. Try again later.", retry_after_ms=retry_after_ms)
+    def __init__(
+        self,
+        retry_after_ms: int,
+        code: str = "rate_limited",
+        message: str = "Too many requests. Try again later.",
+    ) -> None:
+        super().__init__(code, message, retry_after_ms=retry_after_ms)
         self.retry_after_ms = retry_after_ms
 
 

@@ -43,9 +43,12 @@ class Room:
     desk_asked_at_ms: int | None
     desk_answer: str | None
     run_version: int
+    second_person_minor: int | None
+    second_person_currency: str | None
+    approvals_version: int
 
     def values(self) -> dict[str, Value]:
-        """The values `room`, `pin`, `chat`, `desk` and `run` of realtime/PROTOCOL.md."""
+        """The values `room`, `pin`, `chat`, `desk`, `run` and `approvals` of realtime/PROTOCOL.md."""
         return {
             "room": (
                 self.version,
@@ -80,6 +83,7 @@ class Room:
                 },
             ),
             "run": (self.version, {"version": self.run_version}),
+            "approvals": (self.version, {"version": self.approvals_version}),
         }
 
 

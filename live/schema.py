@@ -76,6 +76,9 @@ room = Table(
     Column("desk_answer", String(16)),  # hand_over, keep, away; null: not answered
     Column("run_version", BigInteger, nullable=False, server_default="0"),  # of the run of show
     Column("saved_replies", JSON),
+    Column("second_person_minor", BigInteger),  # amounts above it need a second person; null: none do
+    Column("second_person_currency", String(3)),
+    Column("approvals_version", BigInteger, nullable=False, server_default="0"),
     Column("created_at_ms", BigInteger, nullable=False),
     CheckConstraint("status IN ('preshow', 'live', 'away', 'ended')", name="status_known"),
 )
@@ -125,6 +128,39 @@ invite = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     CheckConstraint("role IN ('moderator', 'analyst', 'seller', 'host', 'owner')", name="role_known"),
     UniqueConstraint("room_id", "email"),
+)
+
+approval = Table(
+    "approval",  # an amount waits for a second person
+    metadata,
+    Column("approval_id", String(64), primary_key=True),
+    Column("room_id", ForeignKey("room.room_id"), nullable=False),
+    Column("action", String(40), nullable=False),  # as the audit log names it
+    Column("target", String(64), nullable=False),
+    Column("amount_minor", BigInteger),  # null: without a limit
+    Column("currency", String(3), nullable=False),
+    Column("params", JSON, nullable=False),  # the call's, frozen
+    Column("outcome", JSON, nullable=False),  # what it comes to: anything else is not what was approved
+    Column("state", String(16), nullable=False),
+    Column("problem", String(80)),  # why it failed when it was approved
+    Column("asker_id", ForeignKey("account.user_id"), nullable=False),
+    Column("asked_at_ms", BigInteger, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+    Column("answerer_id", ForeignKey("account.user_id")),
+    Column("answered_at_ms", BigInteger),
+    Column("call_id", String(160), nullable=False, unique=True),  # of the call that asks: it asks once
+    CheckConstraint("state IN ('asked', 'done', 'declined', 'withdrawn', 'failed')", name="state_known"),
+    CheckConstraint("answerer_id <> asker_id", name="two_people"),
+    Index("ix_approval_room_id_asked_at_ms", "room_id", "asked_at_ms"),
+)
+
+money_action = Table(
+    "money_action",  # when each person last moved money in a room
+    metadata,
+    Column("room_id", String(64), primary_key=True),
+    Column("user_id", String(64), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("call_id", String(160), nullable=False),
 )
 
 # What the console's plots are drawn from. Nothing decides by these; they are forgotten after a while.

@@ -66,6 +66,7 @@ class Settings:
     replays: bool  # viewers may watch what was recorded
     trusted_proxies: tuple[str, ...]
     web_limits: bool
+    cool_down_ms: int  # after a refund or a cancelled order, until the same person's next; 0: none
     sandbox_payments: bool
     payments: PaymentSettings
 
@@ -148,6 +149,7 @@ class Settings:
             replays=reader.choice("FLASHROOM_REPLAYS", ("on", "off"), "on") == "on",
             trusted_proxies=reader.words("FLASHROOM_TRUSTED_PROXIES"),
             web_limits=reader.choice("FLASHROOM_RATE_LIMITS", ("on", "off"), "on") == "on",
+            cool_down_ms=reader.integer("FLASHROOM_COOL_DOWN_S", 3, 0, 60) * 1000,
             sandbox_payments=reader.choice(
                 "FLASHROOM_SANDBOX_PAYMENTS", ("on", "off"), "off" if env == "production" else "on"
             )

@@ -158,27 +158,14 @@ def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
         expect(page.get_by_test_id("compare")).to_be_visible()
         page.get_by_test_id("compare").scroll_into_view_if_needed()
         shoot(page, f"console-compare-{name}")
+        page.keyboard.press("Escape")
+    shoot_second_person(browser, show, desk, consoles["en-GB"], remotes["zh-CN"])
     return readme_room, readme_console
 
 
 def shoot_take_over(browser: Browser, show: Show, desk: Desk, remote: Page) -> None:
     """A second person asks for the desk: what each of the two sees."""
-    made = desk.call("POST", "/api/rooms/rm_demo/people", {"email": "bo@example.com", "role": "seller"})
-    answer = httpx.post(
-        f"{show.web_url}/api/invites/accept",
-        json={
-            "token": made["link"].partition("invite=")[2],
-            "name": "Bo",
-            "password": "a long enough password",
-        },
-        headers={"Idempotency-Key": uuid.uuid4().hex},
-    )
-    answer.raise_for_status()
-    bo = new_page(browser, DESKTOP, "en-GB")
-    bo.goto(f"{show.web_url}/console")
-    bo.locator("input[name=email]").fill("bo@example.com")
-    bo.locator("input[name=password]").fill("a long enough password")
-    bo.locator("input[name=password]").press("Enter")
+    bo = open_console_as(browser, show, desk, "Bo", DESKTOP, "en-GB")
     bo.get_by_test_id("ask-desk").click()
     expect(remote.get_by_test_id("desk-request")).to_be_visible()
     shoot(remote, "console-asked-phone-en")
@@ -186,6 +173,56 @@ def shoot_take_over(browser: Browser, show: Show, desk: Desk, remote: Page) -> N
     remote.get_by_test_id("keep-desk").click()
     expect(bo.get_by_test_id("desk-asking")).to_have_attribute("data-state", "kept")
     bo.context.close()
+
+
+def open_console_as(
+    browser: Browser, show: Show, desk: Desk, name: str, size: tuple[int, int], locale: str
+) -> Page:
+    """The console of somebody else, who came by an invitation as a seller."""
+    email, password = f"{name.lower()}@example.com", "a long enough password"
+    made = desk.call("POST", "/api/rooms/rm_demo/people", {"email": email, "role": "seller"})
+    answer = httpx.post(
+        f"{show.web_url}/api/invites/accept",
+        json={"token": made["link"].partition("invite=")[2], "name": name, "password": password},
+        headers={"Idempotency-Key": uuid.uuid4().hex},
+    )
+    answer.raise_for_status()
+    page = new_page(browser, size, locale)
+    page.goto(f"{show.web_url}/console")
+    page.locator("input[name=email]").fill(email)
+    page.locator("input[name=password]").fill(password)
+    page.locator("input[name=password]").press("Enter")
+    expect(page.get_by_test_id("desk")).to_be_visible()
+    return page
+
+
+def shoot_second_person(browser: Browser, show: Show, desk: Desk, ana: Page, remote: Page) -> None:
+    """A refund above the room's value: its form, how it waits, and what the second person sees."""
+    desk.call("PUT", "/api/rooms/rm_demo/second-person", {"above_minor": 2000})
+    cy = open_console_as(browser, show, desk, "Cy", DESKTOP, "en-GB")
+    di = open_console_as(browser, show, desk, "Di", PHONE, "zh-CN")
+    ana.get_by_test_id("tab-people").click()
+    expect(ana.get_by_test_id("second-person")).to_have_attribute("data-limit", "2000")
+    ana.get_by_test_id("second-person").scroll_into_view_if_needed()
+    shoot(ana, "console-second-person-desktop-en")
+    for page, tab, name, reason in (
+        (ana, "tab-orders", "desktop-en", "arrived broken"),
+        (remote, "bottom-orders", "phone-zh", "到货破损"),
+    ):
+        page.get_by_test_id(tab).click()
+        page.get_by_test_id("filter-paid").click()
+        order = page.get_by_test_id("order").nth(0 if page is ana else 1)
+        order.get_by_test_id("open-refund").click()
+        order.locator("[name=refund-reason]").fill(reason)
+        shoot(page, f"console-refund-{name}")
+        order.get_by_test_id("refund").hover()
+        page.mouse.down()
+        expect(order.get_by_test_id("waiting-money")).to_be_visible()
+        page.mouse.up()
+        shoot(page, f"console-refund-waiting-{name}")
+    for page, name in ((cy, "desktop-en"), (di, "phone-zh")):
+        expect(page.get_by_test_id("approval")).to_have_count(2)
+        shoot(page, f"console-approval-{name}")
 
 
 def shoot_remote(remote: Page, language: str) -> None:

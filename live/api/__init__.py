@@ -5,6 +5,7 @@ from __future__ import annotations
 from live.api import (
     accounts,
     after_sales,
+    approvals,
     audit_export,
     captions,
     charts,
@@ -37,6 +38,7 @@ ENDPOINTS = (
     *sales.ENDPOINTS,
     *orders.ENDPOINTS,
     *after_sales.ENDPOINTS,
+    *approvals.ENDPOINTS,
     *fairness.ENDPOINTS,
     *charts.ENDPOINTS,
     *replay.ENDPOINTS,

@@ -13,6 +13,7 @@ from commerce.after_sales import AfterSales, Note
 from commerce.order_export import export_csv
 from live import audit
 from live.api import models
+from live.api.asking import asking
 from live.api.endpoint import SELL, Call, Endpoint
 from live.api.orders import SEARCH, STATE, shown, tell
 from live.console import Action, audited_after_sales
@@ -20,16 +21,18 @@ from live.wiring import new_id
 
 
 def _desk(call: Call, action: str, order_id: str) -> AfterSales:
-    done = Action(call.caller, action, call.action_id, call.now_ms)
+    cool_down_ms = call.wiring.settings.cool_down_ms
+    done = Action(call.caller, action, call.action_id, call.now_ms, cool_down_ms)
     return audited_after_sales(call.wiring.after_sales, done, order_id)
 
 
 async def _refund(call: Call) -> models.OrderShown:
     body: models.NewRefund = call.body
     order_id = call.parameter("order_id")
-    order = await _desk(call, "order_refund", order_id).refund(
-        order_id, call.action_id, body.reason, body.amount_minor, body.restock
-    )
+    async with asking(call, "order_refund", order_id, body.model_dump()):
+        order = await _desk(call, "order_refund", order_id).refund(
+            order_id, call.action_id, body.reason, body.amount_minor, body.restock
+        )
     await tell(call, order)
     return shown(order)
 

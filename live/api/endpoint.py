@@ -47,6 +47,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "product_id": r"^pr_[A-Za-z0-9_]{1,60}$",
     "user_id": r"^us_[A-Za-z0-9_]{1,60}$",
     "invite_id": r"^in_[A-Za-z0-9_]{1,60}$",
+    "approval_id": r"^ap_[A-Za-z0-9_]{1,60}$",
     "sale_id": r"^sl_[A-Za-z0-9_]{1,60}$",
     "order_id": r"^or_[A-Za-z0-9_]{1,60}$",
     "comment_id": r"^co_[A-Za-z0-9_]{1,60}$",

@@ -14,6 +14,7 @@ from commerce.orders import Order
 from commerce.payments import attempts
 from commerce.payments.attempts import Attempt
 from commerce.sale_rules import BINDABLE
+from live import cool_down
 from live.api import models
 from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, Query, record
 from live.limits import WEBHOOK
@@ -161,6 +162,12 @@ async def _cancel(call: Call) -> models.OrderShown:
     is_buyer = before.buyer_id == call.buyer_id
     if not is_buyer and call.caller.role_in(before.room_id) not in SELL:
         raise HttpProblem(404, "unknown_order", "There is no such order.")
+    if not is_buyer:
+        cool_down_ms = call.wiring.settings.cool_down_ms
+        async with call.wiring.database.begin() as c:
+            await cool_down.begin(
+                c, before.room_id, call.caller.principal, call.action_id, call.now_ms, cool_down_ms
+            )
     order = await call.wiring.cashier.cancel_order(order_id, "buyer" if is_buyer else "seller")
     if not is_buyer:
         async with call.wiring.database.begin() as c:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from commerce.database import Database
 from commerce.payments import attempts, quarantine
 from commerce.payments.attempts import Attempt
-from live.api.endpoint import Call, Endpoint, record
+from live.api.asking import asking
+from live.api.endpoint import Call, Endpoint
 from live.api.models import Empty, Line80, Model
+from live.console import Action, audited_payment
 
 OWN: Final = frozenset({"owner"})
 MAX_SHOWN: Final = 100
@@ -47,30 +50,22 @@ async def _list(call: Call) -> QuarantinedList:
 
 async def _send_back(call: Call) -> Quarantined:
     attempt_id, room_id = call.parameter("attempt_id"), call.in_room.room_id
-    async with call.wiring.database.begin() as c:
-        attempt = await quarantine.send_back(c, room_id, attempt_id, call.now_ms)
-        await _audit(c, call, "payment_send_back", attempt)
+    async with asking(call, "payment_send_back", attempt_id, {}):
+        async with _audited(call, "payment_send_back").begin() as c:
+            attempt = await quarantine.send_back(c, room_id, attempt_id, call.now_ms)
     return _shown(attempt)
 
 
 async def _handled(call: Call) -> Quarantined:
     attempt_id, room_id = call.parameter("attempt_id"), call.in_room.room_id
-    async with call.wiring.database.begin() as c:
+    async with _audited(call, "payment_handled").begin() as c:
         attempt = await quarantine.handled(c, room_id, attempt_id, call.body.note, call.now_ms)
-        await _audit(c, call, "payment_handled", attempt)
     return _shown(attempt)
 
 
-async def _audit(c: Any, call: Call, action: str, attempt: Attempt) -> None:
-    after = {"state": attempt.state, "reason": attempt.reason, "received_minor": attempt.received_minor}
-    await record(
-        c,
-        call,
-        action,
-        attempt.attempt_id,
-        before={"state": "quarantined"},
-        after=after,
-    )
+def _audited(call: Call, action: str) -> Database:
+    done = Action(call.caller, action, call.action_id, call.now_ms, call.wiring.settings.cool_down_ms)
+    return audited_payment(call.wiring.database, done, call.parameter("attempt_id"))
 
 
 def _endpoint(method: str, path: str, summary: str, handler: Any, answer: Any, **options: Any) -> Endpoint:

@@ -79,7 +79,7 @@ async def _reorder(call: Call) -> RunShown:
 
 async def _add(call: Call) -> RunShown:
     body: QuickItem = call.body
-    product = _quick_product(body, await _currency(call))
+    product = _quick_product(body, await room_currency(call))
 
     async def work(c: AsyncConnection) -> Room:
         room = await run_of_show.add(c, call.in_room.room_id, [product])
@@ -112,7 +112,7 @@ def _quick_product(body: QuickItem, currency: str) -> Product:
 async def _import(call: Call) -> RunShown:
     body: CsvFile = call.body
     room_id = call.in_room.room_id
-    products, errors = run_of_show.read_csv(body.csv, room_id, await _currency(call))
+    products, errors = run_of_show.read_csv(body.csv, room_id, await room_currency(call))
     if errors:
         listed = [{"row": one.row, "column": one.column, "message": one.message} for one in errors]
         raise HttpProblem(422, "bad_rows", "Nothing was imported: mend these rows.", rows=listed)
@@ -136,7 +136,8 @@ async def _remove(call: Call) -> RunShown:
     return await _do(call, work)
 
 
-async def _currency(call: Call) -> str:
+async def room_currency(call: Call) -> str:
+    """The currency of the room's products: of the first, where they have several."""
     async with call.wiring.database.read() as c:
         known = await catalogue.get_products(c, await rooms.product_ids(c, call.in_room.room_id))
     return known[0].currency if known else FALLBACK_CURRENCY

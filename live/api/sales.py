@@ -15,6 +15,7 @@ from commerce.sales import SaleDesk
 from live import console
 from live.api import desk as held_desk
 from live.api import models
+from live.api.asking import asking
 from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, record
 from live.console import Action, audited_desk
 from live.problems import HttpProblem
@@ -51,7 +52,9 @@ async def shown(wiring: Wiring, sale: Sale, problems: Sequence[Problem] | None =
 
 
 def _desk(call: Call, action: str, sale_id: str | None = None) -> SaleDesk:
-    done = Action(call.caller, action, call.action_id, call.now_ms)
+    # A withdrawal gives units back that a viewer took meanwhile.
+    withdraws = isinstance(call.body, models.StockChange) and call.body.delta < 0
+    done = Action(call.caller, action, call.action_id, call.now_ms, may_spend=not withdraws)
     return audited_desk(call.wiring.sale_desk, done, sale_id)
 
 
@@ -141,7 +144,8 @@ def _control(action: str, act: Act) -> Callable[[Call], Any]:
     async def handler(call: Call) -> models.SaleShown:
         await held_desk.require(call)
         sale_id = call.parameter("sale_id")
-        sale = await act(_desk(call, f"sale_{action}", sale_id), sale_id, call)
+        async with asking(call, f"sale_{action}", sale_id, call.body.model_dump()):
+            sale = await act(_desk(call, f"sale_{action}", sale_id), sale_id, call)
         await call.wiring.projector.publish_sale(sale)
         return await shown(call.wiring, sale)
 

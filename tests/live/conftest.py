@@ -119,7 +119,8 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path, redis_url: str, empty_database: Path) -> Settings:
     shutil.copy(empty_database, tmp_path / "flashroom.db")
-    return Settings.read({"FLASHROOM_DATA_DIR": str(tmp_path), "FLASHROOM_REDIS_URL": redis_url})
+    environment = {"FLASHROOM_DATA_DIR": str(tmp_path), "FLASHROOM_REDIS_URL": redis_url}
+    return Settings.read({**environment, "FLASHROOM_COOL_DOWN_S": "0"})  # tests don't look twice
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from tests.commerce.databases import PostgresServer, postgres_server
 from tests.live import test_answers, test_console, test_identity
 from tests.live.api import (
     test_after_sales,
+    test_approvals,
     test_charts,
+    test_cool_down,
     test_desk,
     test_endpoint,
     test_orders,
@@ -40,6 +42,14 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_rooms.test_chat_rules_are_stored_shown_and_applied,
     test_after_sales.test_a_refund_is_promised_once_per_key_and_gives_the_unit_back,
     test_after_sales.test_the_list_of_orders_is_a_file_and_taking_it_is_logged,
+    test_approvals.test_a_refund_above_the_value_waits_for_a_second_person_and_is_then_done_once,
+    test_approvals.test_splitting_a_refund_does_not_get_round_the_value,
+    test_approvals.test_two_who_approve_at_once_have_it_done_once,
+    test_approvals.test_approve_and_withdraw_at_once_end_one_way,
+    test_approvals.test_a_process_that_dies_while_approving_neither_loses_it_nor_does_it_twice,
+    test_approvals.test_arming_counts_all_units_and_an_edit_ends_the_request,
+    test_approvals.test_the_value_is_lowered_alone_and_loosened_by_two,
+    test_cool_down.test_of_two_calls_at_once_one_cools_down,
     test_console.test_a_call_that_is_repeated_after_a_crash_tells_of_itself_once,
     test_console.test_the_log_is_read_in_pages_from_the_newest,
     test_desk.test_a_take_over_is_told_to_all_and_locks_the_one_who_had_it,
@@ -76,6 +86,7 @@ async def shop(postgres: PostgresServer, tmp_path: Path, redis_url: str) -> Asyn
         "FLASHROOM_DATA_DIR": str(tmp_path),
         "FLASHROOM_REDIS_URL": redis_url,
         "FLASHROOM_DATABASE_URL": url,
+        "FLASHROOM_COOL_DOWN_S": "0",
     }
     async with opened(Settings.read(environment)) as made:
         yield made

@@ -19,11 +19,6 @@ interface Seen {
   room_title: Localised;
 }
 
-/** The token of an invitation in this page's address; after the #, so that no server's log has it. */
-export function inviteToken(): string | null {
-  return /^#invite=([A-Za-z0-9_-]{20,60})$/.exec(location.hash)?.[1] ?? null;
-}
-
 /** Whoever follows an invitation chooses a name and a password, and is in. */
 export function AcceptInvite({ token, onDone }: { token: string; onDone: () => void }) {
   const session = useConsole();

@@ -1,13 +1,13 @@
-import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
 import { language, localised, shared } from "../shared/words";
-import { AcceptInvite, inviteToken } from "./accept-invite";
 import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
 import { DeskRequestCard } from "./desk-strip";
+import { inviteToken } from "./invite-token";
 import { KeysSheet, useKeys } from "./keys";
+import { late } from "./late";
 import type { Tab } from "./room-desk";
 import { RoomColumn } from "./room-column";
 import { Rooms } from "./rooms";
@@ -17,6 +17,12 @@ import { SignIn } from "./sign-in";
 import { Stage } from "./stage";
 import { TopBar } from "./top-bar";
 import { type ConsoleWord, w } from "./words";
+
+/** Used once by each person. */
+const AcceptInvite = late(() => import("./accept-invite").then((module) => module.AcceptInvite));
+/** Looked at once a show. */
+const LateSummary = late(() => import("./summary").then((module) => module.SummarySheet));
+const ApprovalCards = late(() => import("./approval-cards").then((module) => module.ApprovalCards));
 
 export function App({ session }: { session: ConsoleSession }) {
   return (
@@ -118,22 +124,9 @@ function Desk() {
         ))}
       </nav>
       <DeskRequestCard />
+      {desk.approvals.toAnswer.value.length > 0 && <ApprovalCards />}
       {desk.isKeysOpen.value && <KeysSheet />}
       {desk.isSummaryOpen.value && <LateSummary />}
     </div>
   );
-}
-
-/** Looked at once a show, so it is not in the first load. */
-function LateSummary() {
-  const desk = useDesk();
-  const [Summary, setSummary] = useState<ComponentType | null>(null);
-  useEffect(() => {
-    // Without it nothing opens, and the menu can be pressed again.
-    import("./summary").then(
-      (module) => setSummary(() => module.SummarySheet),
-      () => (desk.isSummaryOpen.value = false),
-    );
-  }, [desk]);
-  return Summary && <Summary />;
 }

@@ -55,6 +55,7 @@ function valueText(key: string, value: unknown, { lang, currency, nameOf }: Chan
   if (typeof value === "string") {
     if (key === "state" && `state_${value}` in shared.en) return shared.t(`state_${value}` as Parameters<typeof shared.t>[0]);
     if (key === "status" && `status_${value}` in shared.en) return shared.t(`status_${value}` as Parameters<typeof shared.t>[0]);
+    if (key === "request" && words.has(`did_${value}`)) return w(`did_${value}` as Parameters<typeof w>[0]);
     if (key === "role" && words.has(`staff_${value}`)) return w(`staff_${value}` as Parameters<typeof w>[0]);
     if (key.endsWith("reason")) return reasonWord(value);
     if (key.endsWith("_id")) return nameOf?.(value) ?? value;

@@ -48,6 +48,11 @@ export class OrdersList {
     this.poller.stop();
   }
 
+  /** Ask again now: something about an order was just changed. */
+  soon(): void {
+    this.poller.soon();
+  }
+
   show(filter: OrderFilter, query: string): void {
     if (this.filter.peek() !== filter || this.query.peek() !== query) this.rows.value = null;
     this.filter.value = filter;

@@ -6,12 +6,15 @@ import type { Order, OrderState } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
 import { useDesk } from "./context";
 import type { OrderFilter } from "./orders-list";
-import { OrderNotes } from "./order-notes";
+import { late } from "./late";
 import { Empty, GhostMark, ProblemLine } from "./parts";
+import { WaitingMoney } from "./waiting-money";
 import { w } from "./words";
 
 const FILTERS: readonly OrderFilter[] = ["all", "placed", "paid", "expired", "cancelled", "refunded"];
 const SEARCH_AFTER_MS = 300;
+const OrderNotes = late(() => import("./order-notes").then((module) => module.OrderNotes));
+const RefundForm = late(() => import("./refund-form").then((module) => module.RefundForm));
 
 /** Orders by state, with search. Placed, paid and refunded are never added together. */
 export function OrdersPanel() {
@@ -118,7 +121,9 @@ function OrderRow({ order }: { order: Order }) {
   const lang = language.value;
   const product = desk.product(order.product_id);
   const variant = desk.variant(order.variant_id);
-  const [isOpen, setOpen] = useState(false);
+  const [open, setOpen] = useState<"notes" | "refund" | null>(null);
+  const toggle = (what: "notes" | "refund"): void => setOpen(open === what ? null : what);
+  const isPaid = order.state === "paid" || order.state === "fulfilled";
   return (
     <li class={`order ${order.ghost ? "is-ghost" : ""}`} data-testid="order" data-state={order.state}>
       <div class="order-main">
@@ -139,12 +144,24 @@ function OrderRow({ order }: { order: Order }) {
           {order.state === "placed" ? w("pay_until", { time: formatTime(order.deadline_ms, lang) }) : formatTime(order.paid_at_ms ?? order.placed_at_ms, lang)}
         </time>
         {desk.may("sell") && (
-          <button type="button" class="link" data-testid="open-notes" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-            {w("notes")}
-          </button>
+          <>
+            {isPaid && (
+              <button type="button" class="link" data-testid="open-refund" aria-expanded={open === "refund"} onClick={() => toggle("refund")}>
+                {w("refund")}
+              </button>
+            )}
+            <button type="button" class="link" data-testid="open-notes" aria-expanded={open === "notes"} onClick={() => toggle("notes")}>
+              {w("notes")}
+            </button>
+          </>
         )}
       </div>
-      {isOpen && <OrderNotes order={order} />}
+      {order.refunded_minor > 0 && order.state !== "refunded" && (
+        <p class="order-refunded num">{w("refunded_so_far", { amount: formatMoney(order.refunded_minor, order.currency, lang) })}</p>
+      )}
+      <WaitingMoney target={order.order_id} />
+      {open === "notes" && <OrderNotes order={order} />}
+      {open === "refund" && isPaid && <RefundForm order={order} onDone={() => setOpen(null)} />}
     </li>
   );
 }

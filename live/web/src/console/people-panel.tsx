@@ -6,6 +6,7 @@ import { ConfirmButton } from "./confirm-button";
 import { useConsole, useDesk } from "./context";
 import { FailureLine, ProblemLine } from "./parts";
 import { givenBy, type Invite, type Person, PLACE, type StaffRole } from "./people";
+import { SecondPersonForm } from "./second-person-form";
 import { w } from "./words";
 
 /** Who works here and as what; invitations that wait. */
@@ -43,6 +44,7 @@ export function PeoplePanel() {
           </ul>
         </>
       )}
+      <SecondPersonForm />
     </div>
   );
 }

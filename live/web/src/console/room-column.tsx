@@ -1,11 +1,14 @@
 import { useDesk } from "./context";
 import { ChatPanel } from "./chat-panel";
+import { late } from "./late";
 import { LogPanel } from "./log-panel";
 import { OrdersPanel } from "./orders-panel";
-import { PeoplePanel } from "./people-panel";
-import { PublishPanel } from "./publish-panel";
 import type { SideTab } from "./room-desk";
 import { w } from "./words";
+
+/** Used before a show more than in it. */
+const PublishPanel = late(() => import("./publish-panel").then((module) => module.PublishPanel));
+const PeoplePanel = late(() => import("./people-panel").then((module) => module.PeoplePanel));
 
 const ALL_TABS: readonly SideTab[] = ["chat", "video", "orders", "people", "log"];
 

@@ -8,6 +8,7 @@ import { RoomConnection, wakeWithPage } from "../shared/connection";
 import { RoomStore } from "../shared/room-store";
 import type { Product, Role, RoomPage, Sale, SaleEvent, SaleProblem, SaleState, SaleValue, StockValue, TicketAnswer, Variant } from "../shared/types";
 import { localised, shared } from "../shared/words";
+import { Approvals } from "./approvals";
 import { Audit } from "./audit";
 import { addSample, type Sample } from "./burn-down";
 import { type Control, type DeskView, deskView, firstSale, isRunning, mayDo, type Permission } from "./desk-state";
@@ -47,6 +48,7 @@ export class RoomDesk {
   readonly orders: OrdersList;
   readonly audit: Audit;
   readonly hold: DeskHold;
+  readonly approvals: Approvals;
   readonly run: Run;
 
   readonly products = signal<readonly Product[]>([]);
@@ -88,12 +90,17 @@ export class RoomDesk {
     });
     this.broadcast = new Broadcast(roomId);
     this.audit = new Audit(this.path("/audit"));
-    this.runner = new ActionRunner(onSignedOut, () => this.audit.soon());
+    this.runner = new ActionRunner(
+      onSignedOut,
+      () => this.audit.soon(),
+      () => void this.approvals.read(),
+    );
     this.truth = new Truth(this.connection, this.store);
     this.numbers = new Numbers(this.path("/stats"), this.store, onSignedOut);
     this.moderation = new Moderation(this);
     this.orders = new OrdersList(this.path("/orders"), this.store);
     this.hold = new DeskHold(this.path("/desk"), userId, this.store, this.runner);
+    this.approvals = new Approvals((rest) => this.path(rest), userId, this.store, this.runner, () => this.orders.soon());
     this.replies = new Replies(this.path("/saved-replies"), this.runner);
     this.people = new People((rest) => this.path(rest), this.runner);
     this.run = new Run(this, page.run_version);
@@ -127,12 +134,13 @@ export class RoomDesk {
     this.audit.start();
     this.hold.start();
     this.run.start();
+    if (this.may("sell")) this.approvals.start();
     if (this.may("moderate")) void this.replies.read();
   }
 
   close(): void {
     this.broadcast.stop();
-    for (const one of [this.truth, this.numbers, this.moderation, this.orders, this.audit, this.hold, this.run]) one.stop();
+    for (const one of [this.truth, this.numbers, this.moderation, this.orders, this.audit, this.hold, this.approvals, this.run]) one.stop();
     for (const undo of this.undo.splice(0)) undo();
     this.connection.stop();
   }

@@ -27,6 +27,7 @@ export class ActionRunner {
   constructor(
     private readonly onSignedOut: () => void,
     private readonly onDone: () => void = () => undefined,
+    private readonly onMoneyWaits: () => void = () => undefined,
   ) {}
 
   isBusy(place: string): boolean {
@@ -63,6 +64,9 @@ export class ActionRunner {
       if (error.isTransient) this.openKeys.set(signature, idempotencyKey);
       else this.openKeys.delete(signature);
       if (error.status === 401) this.onSignedOut();
+      if (error.code === "second_person_needed" || error.code === "cooling_down") this.onMoneyWaits();
+      // It waits for a second person: that is no failure, and it shows where it was asked for.
+      if (error.code === "second_person_needed") return NOT_SENT;
       this.failures.value = new Map(this.failures.peek()).set(place, { action, text: explain(error), code: error.code, facts: error.facts });
       return NOT_SENT;
     } finally {

@@ -11,6 +11,7 @@ import { isEndKeyDown } from "./obey";
 import { Happened } from "./happened";
 import { FailureLine, span } from "./parts";
 import { TrayPanel } from "./trays";
+import { WaitingMoney } from "./waiting-money";
 import { type ConsoleWord, w } from "./words";
 
 /** How long the server counts down before a paused sale goes on. */
@@ -30,6 +31,7 @@ export function SaleRunning({ sale }: { sale: Sale }) {
         <Happened sale={sale} />
       </div>
       <div class="controls">
+        <WaitingMoney target={sale.sale_id} />
         <FailureLine runner={desk.runner} place={desk.place(sale.sale_id)} />
         {desk.tray.value && <TrayPanel sale={sale} stock={stock} tray={desk.tray.value} waiting={controls.waiting} />}
         <RunningControls sale={sale} stock={stock} controls={controls} />

@@ -9,6 +9,7 @@ import { HoldButton } from "./hold-button";
 import { FailureLine, span } from "./parts";
 import { SaleForm } from "./sale-form-panel";
 import { ViewerCard } from "./viewer-card";
+import { WaitingMoney } from "./waiting-money";
 import { type ConsoleWord, w } from "./words";
 
 /** A sale before it runs: terms and preflight (draft, ready), then frozen terms and the card to come (armed). */
@@ -40,6 +41,7 @@ export function SaleTerms({ sale, product }: { sale: Sale; product: Product }) {
         )}
       </div>
       <div class="controls">
+        <WaitingMoney target={sale.sale_id} />
         <FailureLine runner={desk.runner} place={desk.place(sale.sale_id)} />
         {isArmed ? <ArmedControls sale={sale} controls={controls} /> : <ReadyControls sale={sale} controls={controls} onEdit={() => setEditing(true)} />}
       </div>

@@ -33,6 +33,7 @@ const order = (state: Order["state"] = "placed"): Order => ({
   quantity: 1,
   unit_price_minor: 9900,
   total_minor: 9900,
+  refunded_minor: 0,
   currency: "CNY",
   state,
   placed_at_ms: 1,

@@ -59,6 +59,8 @@ export class RoomStore implements RoomListener {
   readonly desk = signal<DeskValue | null>(null);
   /** The version of the run of show; a page whose products have another one reads them again. */
   readonly run = signal<number | null>(null);
+  /** The version of what waits for a second person, for consoles. */
+  readonly approvals = signal<number | null>(null);
   readonly sales = signal<ReadonlyMap<string, SaleValue>>(new Map());
   readonly stock = signal<ReadonlyMap<string, StockValue>>(new Map());
 
@@ -206,6 +208,9 @@ export class RoomStore implements RoomListener {
           break;
         case "run":
           this.run.value = (data as { version: number }).version;
+          break;
+        case "approvals":
+          this.approvals.value = (data as { version: number }).version;
           break;
         case "media":
           this.media.value = data as MediaValue;

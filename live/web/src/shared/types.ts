@@ -353,6 +353,7 @@ export interface Order {
   quantity: number;
   unit_price_minor: number;
   total_minor: number;
+  refunded_minor: number;
   currency: string;
   state: OrderState;
   placed_at_ms: number;
