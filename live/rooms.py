@@ -43,9 +43,10 @@ class Room:
     desk_asked_at_ms: int | None
     desk_answer: str | None
     run_version: int
+    script_version: int
 
     def values(self) -> dict[str, Value]:
-        """The values `room`, `pin`, `chat`, `desk` and `run` of realtime/PROTOCOL.md."""
+        """The values `room`, `pin`, `chat`, `desk`, `run` and `scripts` of realtime/PROTOCOL.md."""
         return {
             "room": (
                 self.version,
@@ -80,6 +81,7 @@ class Room:
                 },
             ),
             "run": (self.version, {"version": self.run_version}),
+            "scripts": (self.version, {"version": self.script_version}),
         }
 
 

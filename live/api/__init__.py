@@ -22,6 +22,7 @@ from live.api import (
     sales,
     saved_replies,
     schedule,
+    scripts,
     summary,
 )
 
@@ -32,6 +33,7 @@ ENDPOINTS = (
     *audit_export.ENDPOINTS,
     *summary.ENDPOINTS,
     *run_of_show.ENDPOINTS,
+    *scripts.ENDPOINTS,
     *people.ENDPOINTS,
     *desk.ENDPOINTS,
     *sales.ENDPOINTS,
