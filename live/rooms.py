@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -144,6 +145,14 @@ async def product_ids(c: AsyncConnection, room_id: str) -> list[str]:
         .order_by(room_product.c.position)
     )
     return list((await c.execute(query)).scalars())
+
+
+async def all_product_ids(c: AsyncConnection) -> Mapping[str, list[str]]:
+    """The products of every room."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for room_id, product_id in await c.execute(select(room_product.c.room_id, room_product.c.product_id)):
+        found[room_id].append(product_id)
+    return found
 
 
 async def change(c: AsyncConnection, room_id: str, **values: Any) -> Room:

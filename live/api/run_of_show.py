@@ -61,6 +61,7 @@ async def _do(call: Call, work: Callable[[AsyncConnection], Awaitable[Room]]) ->
         ids = await rooms.product_ids(c, room.room_id)
         products = {product.product_id: product for product in await catalogue.get_products(c, ids)}
     await desk.tell(call, room)
+    await desk.in_time(call, call.wiring.requests.allow(room.room_id, ids))
     return RunShown(
         products=[product_shown(products[one]) for one in ids if one in products],
         run_version=room.run_version,
@@ -140,7 +141,9 @@ async def _remove(call: Call) -> RunShown:
         await record(c, call, "run_remove", product_id)
         return room
 
-    return await _do(call, work)
+    shown = await _do(call, work)
+    await desk.in_time(call, call.wiring.requests.clear(call.in_room.room_id, [product_id]))
+    return shown
 
 
 async def _export(call: Call) -> Response:
