@@ -8,7 +8,7 @@ from typing import Any, Final
 _SPOKEN: Final = (
     (
         "pr_serum",
-        2,
+        0,
         """Hold the bottle to the light: amber, because light spoils it.
 Two drops on the back of the hand. Let it sink in, then show the camera: no shine.
 "Ten per cent niacinamide, squalane from olives. Morning and evening."

@@ -161,5 +161,5 @@ function remember(roomId: string): void {
   } catch {
     // The address still names the room.
   }
-  history.replaceState(null, "", `${location.pathname}?room=${encodeURIComponent(roomId)}`);
+  history.replaceState(null, "", `${location.pathname}?room=${encodeURIComponent(roomId)}${location.hash}`);
 }

@@ -1,4 +1,3 @@
-import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
@@ -7,7 +6,8 @@ import { AcceptInvite, inviteToken } from "./accept-invite";
 import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
 import { DeskRequestCard } from "./desk-strip";
-import { KeysSheet, useKeys } from "./keys";
+import { useKeys } from "./keys";
+import { Late } from "./late";
 import type { Tab } from "./room-desk";
 import { RoomColumn } from "./room-column";
 import { Rooms } from "./rooms";
@@ -16,7 +16,13 @@ import { SaleDesk } from "./sale-desk";
 import { SignIn } from "./sign-in";
 import { Stage } from "./stage";
 import { TopBar } from "./top-bar";
+import { closePrompter, isPrompter } from "./view";
 import { type ConsoleWord, w } from "./words";
+
+const prompter = () => import("./prompter/prompter").then((module) => module.Prompter);
+const scriptSheet = () => import("./script-sheet").then((module) => module.ScriptSheet);
+const keys = () => import("./keys-sheet").then((module) => module.KeysSheet);
+const summary = () => import("./summary").then((module) => module.SummarySheet);
 
 export function App({ session }: { session: ConsoleSession }) {
   return (
@@ -61,7 +67,7 @@ function Page() {
     case "in":
       return desk ? (
         <DeskContext.Provider value={desk}>
-          <Desk />
+          <Room />
         </DeskContext.Provider>
       ) : null;
   }
@@ -78,9 +84,9 @@ const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
   ["log", "log"],
 ];
 
-function Desk() {
+/** The desk or the prompter, and what may lie over either. */
+function Room() {
   const desk = useDesk();
-  useKeys(desk);
   const room = desk.store.room.value;
   const title = localised(room?.title);
   useEffect(() => {
@@ -91,6 +97,18 @@ function Desk() {
     document.documentElement.dataset.show = room?.rehearsal ? "rehearsal" : "real";
     return () => delete document.documentElement.dataset.show;
   }, [room?.rehearsal]);
+  return (
+    <>
+      {isPrompter.value ? <Late load={prompter} onFail={closePrompter} /> : <Desk />}
+      {desk.scripts.editing.value && <Late key={desk.scripts.editing.value} load={scriptSheet} onFail={() => (desk.scripts.editing.value = null)} />}
+    </>
+  );
+}
+
+function Desk() {
+  const desk = useDesk();
+  useKeys(desk);
+  const room = desk.store.room.value;
   const tab = desk.tab.value;
   return (
     <div class="console" data-tab={tab} data-testid="console" data-rehearsal={room?.rehearsal ? "yes" : "no"}>
@@ -118,22 +136,8 @@ function Desk() {
         ))}
       </nav>
       <DeskRequestCard />
-      {desk.isKeysOpen.value && <KeysSheet />}
-      {desk.isSummaryOpen.value && <LateSummary />}
+      {desk.isKeysOpen.value && <Late load={keys} onFail={() => (desk.isKeysOpen.value = false)} />}
+      {desk.isSummaryOpen.value && <Late load={summary} onFail={() => (desk.isSummaryOpen.value = false)} />}
     </div>
   );
-}
-
-/** Looked at once a show, so it is not in the first load. */
-function LateSummary() {
-  const desk = useDesk();
-  const [Summary, setSummary] = useState<ComponentType | null>(null);
-  useEffect(() => {
-    // Without it nothing opens, and the menu can be pressed again.
-    import("./summary").then(
-      (module) => setSummary(() => module.SummarySheet),
-      () => (desk.isSummaryOpen.value = false),
-    );
-  }, [desk]);
-  return Summary && <Summary />;
 }
