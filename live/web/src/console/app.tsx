@@ -2,7 +2,6 @@ import { useEffect, useState } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
 import { language, localised, shared } from "../shared/words";
-import { AcceptInvite, inviteToken } from "./accept-invite";
 import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
 import { DeskRequestCard } from "./desk-strip";
@@ -16,12 +15,13 @@ import { SaleDesk } from "./sale-desk";
 import { SignIn } from "./sign-in";
 import { Stage } from "./stage";
 import { TopBar } from "./top-bar";
-import { closePrompter, isPrompter } from "./view";
+import { closePrompter, inviteToken, isPrompter } from "./view";
 import { type ConsoleWord, w } from "./words";
 
 const prompter = () => import("./prompter/prompter").then((module) => module.Prompter);
 const scriptSheet = () => import("./script-sheet").then((module) => module.ScriptSheet);
 const keys = () => import("./keys-sheet").then((module) => module.KeysSheet);
+const acceptInvite = (token: string, onDone: () => void) => import("./accept-invite").then(({ AcceptInvite }) => () => <AcceptInvite token={token} onDone={onDone} />);
 const summary = () => import("./summary").then((module) => module.SummarySheet);
 
 export function App({ session }: { session: ConsoleSession }) {
@@ -61,7 +61,7 @@ function Page() {
         </main>
       );
     case "sign_in":
-      return invite ? <AcceptInvite token={invite} onDone={() => setInvite(null)} /> : <SignIn />;
+      return invite ? <Late load={() => acceptInvite(invite, () => setInvite(null))} onFail={() => setInvite(null)} /> : <SignIn />;
     case "rooms":
       return <Rooms />;
     case "in":

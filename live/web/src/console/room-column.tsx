@@ -1,13 +1,15 @@
 import { useDesk } from "./context";
 import { ChatPanel } from "./chat-panel";
+import { Late } from "./late";
 import { LogPanel } from "./log-panel";
 import { OrdersPanel } from "./orders-panel";
-import { PeoplePanel } from "./people-panel";
 import { PublishPanel } from "./publish-panel";
 import type { SideTab } from "./room-desk";
 import { w } from "./words";
 
 const ALL_TABS: readonly SideTab[] = ["chat", "video", "orders", "people", "log"];
+
+const people = () => import("./people-panel").then((module) => module.PeoplePanel);
 
 /** The room: what people say, what they ordered, and what we did. */
 export function RoomColumn() {
@@ -44,7 +46,7 @@ export function RoomColumn() {
         ))}
       </div>
       <div class="side-body" role="tabpanel" id={`side-${tab}`} aria-labelledby={`tab-${tab}`}>
-        {tab === "chat" ? <ChatPanel /> : tab === "video" ? <PublishPanel /> : tab === "orders" ? <OrdersPanel /> : tab === "people" ? <PeoplePanel /> : <LogPanel />}
+        {tab === "chat" ? <ChatPanel /> : tab === "video" ? <PublishPanel /> : tab === "orders" ? <OrdersPanel /> : tab === "people" ? <Late load={people} onFail={() => (desk.sideTab.value = "chat")} /> : <LogPanel />}
       </div>
     </section>
   );

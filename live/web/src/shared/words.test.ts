@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { words as keys } from "../console/keys-words";
+import { words as people } from "../console/people-words";
 import { words as prompter } from "../console/prompter/words";
 import { words as sheets } from "../console/run-sheets-words";
 import { words as script } from "../console/script-words";
@@ -16,6 +17,7 @@ it.each([
   ["keys", keys],
   ["run sheets", sheets],
   ["script", script],
+  ["people", people],
   ["prompter", prompter],
 ] as const)("%s words have the same keys and placeholders in both languages", (_, dictionary) => {
   const en: Record<string, string> = dictionary.en;
