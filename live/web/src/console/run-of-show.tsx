@@ -130,7 +130,7 @@ function Row({ product, index, drag, handle }: RowProps) {
           <span class="run-sale">
             <SaleLine sale={sale} isPinned={isPinned} />
             <AskedChip productId={product.product_id} />
-            <Lateness productId={product.product_id} />
+            <Lateness productId={product.product_id} listed />
           </span>
         </span>
       </button>

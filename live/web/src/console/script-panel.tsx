@@ -19,10 +19,10 @@ export function Minute({ minute }: { minute: number | null }) {
   );
 }
 
-/** How late the show is at this item, or early; nothing while nothing can be said. */
-export function Lateness({ productId }: { productId: string }) {
+/** How late the show is at this item, or early; nothing while nothing can be said. In the list what is on time needs no word. */
+export function Lateness({ productId, listed = false }: { productId: string; listed?: boolean }) {
   const by = useLateness(useDesk(), productId);
-  if (by === null) return null;
+  if (by === null || (listed && by === 0)) return null;
   return (
     <span class={`late ${by > 0 ? "is-late" : ""}`} data-testid="late" data-by={by}>
       {lateText(by)}

@@ -69,7 +69,7 @@ export const words = defineWords(
     pin: "Pin",
     unpin: "Unpin",
     pinned: "Now showing",
-    from_price: "from {price}",
+    from_price: "{price}+",
     move: "Move",
     move_hint: "Drag, or focus and press the arrow keys",
     script: "Script",

@@ -158,9 +158,9 @@ function Tools({ reader }: { reader: Reader }) {
         <button type="button" class="icon-button" aria-label={t("slower")} title={t("slower")} onClick={() => change({ speed: stepped(SPEEDS, wish.speed, -1) })}>
           <MinusIcon size={20} />
         </button>
-        <button type="button" class={`button prompter-go ${isGoing ? "" : "button-strong"}`} aria-keyshortcuts="Space" data-testid="prompter-go" onClick={reader.toggle}>
+        <button type="button" class={`button prompter-go ${isGoing ? "" : "button-strong"}`} aria-keyshortcuts="Space" aria-label={t(isGoing ? "stop" : "go")} data-testid="prompter-go" onClick={reader.toggle}>
           {isGoing ? <PauseIcon size={18} /> : <PlayIcon size={18} />}
-          {t(isGoing ? "stop" : "go")}
+          <span>{t(isGoing ? "stop" : "go")}</span>
         </button>
         <button type="button" class="icon-button" aria-label={t("faster")} title={t("faster")} data-testid="prompter-faster" onClick={() => change({ speed: stepped(SPEEDS, wish.speed, 1) })}>
           <PlusIcon size={20} />
@@ -181,7 +181,7 @@ function Tools({ reader }: { reader: Reader }) {
           <MirrorIcon size={20} />
         </button>
         {document.fullscreenEnabled && (
-          <button type="button" class="icon-button" aria-label={t("full")} title={t("full")} onClick={toggleFull}>
+          <button type="button" class="icon-button prompter-full" aria-label={t("full")} title={t("full")} onClick={toggleFull}>
             <ExpandIcon size={20} />
           </button>
         )}
