@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,12 +44,13 @@ class Room:
     desk_asked_at_ms: int | None
     desk_answer: str | None
     run_version: int
+    script_version: int
     second_person_minor: int | None
     second_person_currency: str | None
     approvals_version: int
 
     def values(self) -> dict[str, Value]:
-        """The values `room`, `pin`, `chat`, `desk`, `run` and `approvals` of realtime/PROTOCOL.md."""
+        """The values `room`, `pin`, `chat`, `desk`, `run`, `scripts` and `approvals` of realtime/PROTOCOL.md."""
         return {
             "room": (
                 self.version,
@@ -83,6 +85,7 @@ class Room:
                 },
             ),
             "run": (self.version, {"version": self.run_version}),
+            "scripts": (self.version, {"version": self.script_version}),
             "approvals": (self.version, {"version": self.approvals_version}),
         }
 
@@ -146,6 +149,14 @@ async def product_ids(c: AsyncConnection, room_id: str) -> list[str]:
         .order_by(room_product.c.position)
     )
     return list((await c.execute(query)).scalars())
+
+
+async def all_product_ids(c: AsyncConnection) -> Mapping[str, list[str]]:
+    """The products of every room."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for room_id, product_id in await c.execute(select(room_product.c.room_id, room_product.c.product_id)):
+        found[room_id].append(product_id)
+    return found
 
 
 async def change(c: AsyncConnection, room_id: str, **values: Any) -> Room:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -75,6 +76,7 @@ room = Table(
     Column("desk_asked_at_ms", BigInteger),
     Column("desk_answer", String(16)),  # hand_over, keep, away; null: not answered
     Column("run_version", BigInteger, nullable=False, server_default="0"),  # of the run of show
+    Column("script_version", BigInteger, nullable=False, server_default="0"),  # of what the host says
     Column("saved_replies", JSON),
     Column("second_person_minor", BigInteger),  # amounts above it need a second person; null: none do
     Column("second_person_currency", String(3)),
@@ -89,6 +91,10 @@ room_product = Table(
     Column("room_id", ForeignKey("room.room_id"), primary_key=True),
     Column("product_id", String(64), primary_key=True),
     Column("position", Integer, nullable=False),
+    # For those who work in the room, never for viewers.
+    Column("script", Text, nullable=False, server_default=""),
+    Column("minute", Integer),  # of the show in which its turn is planned
+    Column("script_version", BigInteger, nullable=False, server_default="0"),  # the room's at its last change
 )
 
 room_role = Table(

@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue
 from commerce.database import Database
-from live import identity, people, rooms
+from live import identity, people, rooms, scripts
 from live.catalogue_sample import PRODUCTS
 from live.schema import user as user_table
+from live.scripts_sample import SCRIPTS
 
 log = logging.getLogger("flashroom.seed")
 
@@ -68,6 +69,7 @@ async def seed(database: Database, data_dir: Path, now_ms: int) -> bool:
         if is_new:
             await rooms.set_status(c, ROOM_ID, "live", now_ms)
             await rooms.pin(c, ROOM_ID, PINNED, now_ms)
+            await scripts.put(c, ROOM_ID, SCRIPTS)
     for account in ACCOUNTS:
         await _seed_account(database, data_dir / account.file, account, now_ms)
     return is_new

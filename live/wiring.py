@@ -26,6 +26,7 @@ from live.preflight import Preflight
 from live.projector import Projector
 from live.settings import Settings
 from realtime.broker import Broker, connect_redis
+from realtime.requests import Requests
 
 ID_BYTES: Final = 10
 
@@ -44,6 +45,7 @@ class Wiring:
     redis: Redis
     hot_ledger: HotLedger
     broker: Broker
+    requests: Requests
     projector: Projector
     sale_desk: SaleDesk
     checkout: Checkout
@@ -74,6 +76,7 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
             redis=redis,
             hot_ledger=ledger,
             broker=broker,
+            requests=Requests(broker),
             projector=Projector(database, ledger, broker),
             sale_desk=SaleDesk(
                 database,

@@ -205,7 +205,13 @@ class Worker:
         async def publish(room: rooms.Room) -> int:
             await self._show.broker.publish(room.room_id, values=room.values())
             await self._show.projector.publish_room(room.room_id)
+            await self._show.requests.allow(room.room_id, items[room.room_id])
+            if room.pinned_product_id is not None:
+                await self._show.requests.clear(room.room_id, [room.pinned_product_id])
             return 1
+
+        async with self._show.database.read() as c:
+            items = await rooms.all_product_ids(c)
 
         return await self._each_room(publish)
 

@@ -137,6 +137,8 @@ def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
         picture = shoot(console, f"console-open-desktop-{locale[:2]}")
         readme_console = readme_console or picture
     shoot_buying(pages[("phone", "en-GB")], pages[("desktop", "zh-CN")])
+    shoot_requests(pages, consoles["en-GB"])
+    shoot_script(consoles, remotes["zh-CN"], desk)
     shoot_take_over(browser, show, desk, remotes["en-GB"])
     for locale, remote in remotes.items():
         shoot_remote(remote, locale[:2])
@@ -161,6 +163,80 @@ def take(show: Show, browser: Browser) -> tuple[bytes, bytes]:
         page.keyboard.press("Escape")
     shoot_second_person(browser, show, desk, consoles["en-GB"], remotes["zh-CN"])
     return readme_room, readme_console
+
+
+def shoot_requests(pages: dict[tuple[str, str], Page], console: Page) -> None:
+    """Viewers ask to see items, and the host sees how many."""
+    for item, keys in {
+        "pr_mask": list(pages),
+        "pr_teapot": list(pages)[:2],
+        "pr_candle": list(pages)[:1],
+    }.items():
+        for where, locale in keys:
+            page = pages[(where, locale)]
+            if where == "phone":
+                page.get_by_test_id("open-bag").click()
+            row = page.locator(f"li:has([data-product={item}])")
+            row.get_by_test_id("ask").click()
+            expect(row.get_by_test_id("ask")).to_have_attribute("data-asked", "yes")
+            if where == "phone":
+                page.keyboard.press("Escape")
+    phone, chinese = pages[("phone", "en-GB")], pages[("phone", "zh-CN")]
+    for page, name in ((phone, "phone-en"), (chinese, "phone-zh")):
+        page.get_by_test_id("open-bag").click()
+        expect(page.get_by_test_id("ask").first).to_be_visible()
+        shoot(page, f"room-bag-asked-{name}")
+        page.locator("[data-testid=bag-item][data-product=pr_mask]").click()
+        expect(page.get_by_test_id("product-sheet").get_by_test_id("ask")).to_have_attribute(
+            "data-asked", "yes"
+        )
+        shoot(page, f"room-asked-{name}")
+        page.keyboard.press("Escape")
+    shoot(pages[("desktop", "en-GB")], "room-asked-desktop-en")
+    console.get_by_test_id("requests").click()
+    expect(console.get_by_test_id("asked-item").first).to_be_visible()
+    shoot(console, "console-requests-desktop-en")
+    console.get_by_test_id("requests").click()
+
+
+def shoot_script(consoles: dict[str, Page], remote: Page, desk: Desk) -> None:
+    """What the host says: below the run, in its sheet, and in the prompter's big letters."""
+    english, chinese = consoles["en-GB"], consoles["zh-CN"]
+    for page, name in ((english, "en"), (chinese, "zh")):
+        expect(page.get_by_test_id("script").locator(".script-text")).to_be_visible()
+        shoot(page, f"console-script-desktop-{name}")
+    english.get_by_test_id("edit-script").click()
+    sheet = english.get_by_test_id("script-sheet")
+    sheet.locator("textarea").fill("Hold the bottle to the light.\n[Link up at 3-2-1.]")
+    now = desk.http.get("/api/rooms/rm_demo/scripts").json()["scripts"][0]
+    theirs = {"script": f"{now['script']}\nSay the batch number.", "minute": 1, "version": now["version"]}
+    desk.call("PUT", f"/api/rooms/rm_demo/products/{now['product_id']}/script", theirs)
+    shoot(english, "console-script-sheet-en")
+    sheet.get_by_test_id("save-script").click()
+    expect(sheet.get_by_test_id("script-theirs")).to_be_visible()
+    shoot(english, "console-script-changed-en")
+    sheet.get_by_test_id("take-theirs").click()
+    english.keyboard.press("Escape")
+    for page, name in ((english, "desktop-en"), (remote, "phone-zh")):
+        if page is remote:
+            page.get_by_test_id("bottom-show").click()
+            shoot(page, "console-script-phone-zh")
+            page.get_by_test_id("open-prompter").click()
+        else:
+            page.keyboard.press("p")
+        expect(page.get_by_test_id("prompter-text")).to_be_visible()
+        page.get_by_test_id("prompter-go").click()
+        page.wait_for_timeout(3_000)
+        shoot(page, f"prompter-{name}")
+        page.get_by_test_id("prompter-go").click()
+    english.keyboard.press("n")
+    english.keyboard.press("m")
+    shoot(english, "prompter-mirrored-en")
+    english.keyboard.press("m")
+    for page in (english, remote):
+        page.get_by_test_id("close-prompter").click()
+        expect(page.get_by_test_id("console")).to_be_visible()
+    remote.get_by_test_id("bottom-desk").click()
 
 
 def shoot_take_over(browser: Browser, show: Show, desk: Desk, remote: Page) -> None:

@@ -96,7 +96,8 @@ def channel_of(room_id: str) -> str:
     return f"{{room:{room_id}}}:rt:live"
 
 
-def _key(room_id: str, name: str) -> str:
+def key_of(room_id: str, name: str) -> str:
+    """A key of the room in Redis."""
     return f"{{room:{room_id}}}:rt:{name}"
 
 
@@ -200,7 +201,7 @@ class Broker:
         return await self._publisher.publish(room_id, events, values or {}, once)
 
     async def _publish_groups(self, room_id: str, groups: Sequence[Group]) -> tuple[str, list[int]]:
-        keys = [_key(room_id, "meta"), _key(room_id, "events"), _key(room_id, "values")]
+        keys = [key_of(room_id, "meta"), key_of(room_id, "events"), key_of(room_id, "values")]
         arguments: list[Any] = [
             channel_of(room_id),
             secrets.token_hex(6),
@@ -212,7 +213,7 @@ class Broker:
             if group.once is None:
                 arguments.append(0)
             else:
-                keys.append(_key(room_id, f"once:{group.once}"))
+                keys.append(key_of(room_id, f"once:{group.once}"))
                 arguments.append(len(keys))
             arguments += [len(group.events), *group.events, len(group.values)]
             for key, (version, packed) in group.values.items():
@@ -227,9 +228,9 @@ class Broker:
 
         A repeat of the same `once` within 1 h changes nothing and is answered with the first number.
         """
-        keys = [_key(room_id, f"personal:{viewer_id}"), _key(room_id, "personal-heads")]
+        keys = [key_of(room_id, f"personal:{viewer_id}"), key_of(room_id, "personal-heads")]
         if once is not None:
-            keys.append(_key(room_id, f"once-personal:{viewer_id}:{once}"))
+            keys.append(key_of(room_id, f"once-personal:{viewer_id}:{once}"))
         return int(
             await self._personal(
                 keys=keys,
@@ -246,10 +247,10 @@ class Broker:
 
     async def personal_after(self, room_id: str, viewer_id: str, offset: int | None) -> MissedPersonal:
         """Kept personal messages after `offset`; None stands for the last one acknowledged."""
-        key = _key(room_id, "personal-acked")
+        key = key_of(room_id, "personal-acked")
         async with self.redis.pipeline(transaction=False, shard_hint=key) as pipe:
             pipe.zscore(key, viewer_id)
-            pipe.xrange(_key(room_id, f"personal:{viewer_id}"), count=PERSONAL_KEPT)
+            pipe.xrange(key_of(room_id, f"personal:{viewer_id}"), count=PERSONAL_KEPT)
             acked, entries = await pipe.execute()
         after = int(acked or 0) if offset is None else offset
         numbered = ((_number(entry_id), fields[b"m"]) for entry_id, fields in entries)
@@ -257,7 +258,7 @@ class Broker:
 
     async def acknowledge_personal(self, room_id: str, viewer_id: str, offset: int) -> None:
         """A later visit that names no offset is sent only what came after the highest one acknowledged."""
-        key = _key(room_id, "personal-acked")
+        key = key_of(room_id, "personal-acked")
         async with self.redis.pipeline(transaction=False, shard_hint=key) as pipe:
             pipe.zadd(key, {viewer_id: offset}, gt=True)
             pipe.zremrangebyscore(key, "-inf", now_ms() - PERSONAL_KEPT_FOR_MS)
@@ -278,14 +279,14 @@ class Broker:
         return stored
 
     async def _load(self, room_id: str, after_offset: int) -> StoredRoom:
-        meta, events = _key(room_id, "meta"), _key(room_id, "events")
+        meta, events = key_of(room_id, "meta"), key_of(room_id, "events")
         async with self.redis.pipeline(transaction=True, shard_hint=meta) as pipe:
             pipe.hsetnx(meta, "epoch", secrets.token_hex(6))
             pipe.hmget(meta, "epoch", "offset")
             pipe.xrevrange(events, min=f"{after_offset + 1}-0", count=RING_EVENTS)
-            pipe.hgetall(_key(room_id, "values"))
-            pipe.smembers(_key(room_id, "banned"))
-            pipe.zrange(_key(room_id, "personal-heads"), 0, -1, withscores=True)
+            pipe.hgetall(key_of(room_id, "values"))
+            pipe.smembers(key_of(room_id, "banned"))
+            pipe.zrange(key_of(room_id, "personal-heads"), 0, -1, withscores=True)
             _, (epoch, offset), entries, values, banned, heads = await pipe.execute()
         return StoredRoom(
             epoch=epoch.decode(),
@@ -299,12 +300,12 @@ class Broker:
     async def renew_epoch(self, room_id: str, found: str) -> None:
         """Begin a new epoch if it is still `found`: Redis no longer has events that viewers have seen under it."""
         await self._renew(
-            keys=[_key(room_id, "meta")], args=[found, secrets.token_hex(6), channel_of(room_id)]
+            keys=[key_of(room_id, "meta")], args=[found, secrets.token_hex(6), channel_of(room_id)]
         )
 
     async def values(self, room_id: str) -> dict[str, Value]:
         """Every current value of the room."""
-        stored: Any = await self.redis.hgetall(_key(room_id, "values"))
+        stored: Any = await self.redis.hgetall(key_of(room_id, "values"))
         unpacked = {
             key: (version, msgpack.unpackb(data))
             for key, (version, data) in _versions_and_data(stored).items()
@@ -313,7 +314,7 @@ class Broker:
 
     async def value(self, room_id: str, key: str) -> Value | None:
         """One value as it stands in Redis now, its data None when it was taken away; None where Redis never heard of it."""
-        stored: Any = await self.redis.hget(_key(room_id, "values"), key)
+        stored: Any = await self.redis.hget(key_of(room_id, "values"), key)
         if stored is None:
             return None
         ((version, packed),) = _versions_and_data({key.encode(): stored}).values()
@@ -322,7 +323,7 @@ class Broker:
     async def history(self, room_id: str, after_offset: int, limit: int) -> list[tuple[int, Event]]:
         """Kept events after `after_offset`, oldest first."""
         entries: Any = await self.redis.xrange(
-            _key(room_id, "events"), min=f"{after_offset + 1}-0", count=limit
+            key_of(room_id, "events"), min=f"{after_offset + 1}-0", count=limit
         )
         answer: list[tuple[int, Event]] = []
         for entry_id, fields in entries:
@@ -334,7 +335,7 @@ class Broker:
 
     async def add_likes(self, room_id: str, count: int, *, at_least: int = 0) -> int:
         """Add to the room's total and publish it as a value whose version is the total; `at_least` is a total already shown."""
-        total = int(await self._likes(keys=[_key(room_id, "likes")], args=[count, at_least]))
+        total = int(await self._likes(keys=[key_of(room_id, "likes")], args=[count, at_least]))
         await self.publish(room_id, values={"likes": (total, {"total": total})})
         return total
 
@@ -346,7 +347,7 @@ class Broker:
         The peak is the most people who stayed for 2 s.
         """
         people, ghosts, peak, at_ms = await self._presence(
-            keys=[_key(room_id, "presence"), _key(room_id, "peak")],
+            keys=[key_of(room_id, "presence"), key_of(room_id, "peak")],
             args=[hub_id, people, ghosts, PRESENCE_STALE_MS, PEAK_HOLDS_MS, peak_at_least],
         )
         return Presence(int(people), int(peak), int(ghosts), int(at_ms))
@@ -361,7 +362,7 @@ class Broker:
         A hub that has not done so for 15 s no longer counts.
         """
         told = "" if counts is None else ",".join(map(str, counts))
-        found = await self._delays(keys=[_key(room_id, "delays")], args=[hub_id, told, DELAYS_STALE_MS])
+        found = await self._delays(keys=[key_of(room_id, "delays")], args=[hub_id, told, DELAYS_STALE_MS])
         return [a + int(b) for a, b in zip_longest(no_counts(), found, fillvalue=0)]
 
     async def delays(self, room_id: str) -> list[int]:
@@ -370,7 +371,7 @@ class Broker:
 
     async def comment_count(self, room_id: str) -> int:
         """How many comments the room has had since its epoch's keys were made; deleted ones count."""
-        return int(await self.redis.hget(_key(room_id, "meta"), "comments") or 0)
+        return int(await self.redis.hget(key_of(room_id, "meta"), "comments") or 0)
 
     # -- chat
 
@@ -380,13 +381,13 @@ class Broker:
         """True to publish, False to keep for review; raises CommandError with the reason and `retry_after_ms` when refused."""
         code, wait_ms = await self._gate(
             keys=[
-                _key(room_id, "muted"),
-                _key(room_id, "banned"),
-                _key(room_id, f"slow:{viewer_id}"),
-                _key(room_id, f"rate:{viewer_id}"),
-                _key(room_id, "rules"),
+                key_of(room_id, "muted"),
+                key_of(room_id, "banned"),
+                key_of(room_id, f"slow:{viewer_id}"),
+                key_of(room_id, f"rate:{viewer_id}"),
+                key_of(room_id, "rules"),
                 # Without an address (a caller in our own process) the viewer's own window bounds it.
-                _key(room_id, f"rate-address:{address or viewer_id}"),
+                key_of(room_id, f"rate-address:{address or viewer_id}"),
             ],
             args=[
                 viewer_id,
@@ -413,7 +414,7 @@ class Broker:
 
     async def hold_comment(self, room_id: str, comment: Mapping[str, Any]) -> None:
         """Keep a comment for review (at most 500; the oldest go first)."""
-        key = _key(room_id, "held-comments")
+        key = key_of(room_id, "held-comments")
         await self.redis.hset(key, str(comment["id"]), pack(dict(comment)))
         if await self.redis.hlen(key) > HELD_COMMENTS_MAX:
             held = await self.held_comments(room_id)
@@ -421,12 +422,12 @@ class Broker:
 
     async def held_comments(self, room_id: str) -> list[dict[str, Any]]:
         """Comments kept for review, oldest first."""
-        raw: Any = await self.redis.hvals(_key(room_id, "held-comments"))
+        raw: Any = await self.redis.hvals(key_of(room_id, "held-comments"))
         return sorted((msgpack.unpackb(one) for one in raw), key=lambda comment: int(comment["at_ms"]))
 
     async def settle_held_comment(self, room_id: str, comment_id: str, *, approve: bool) -> bool:
         """Publish or drop a comment kept for review; False when there is none of that id (any more). Raises BrokerUnavailable too."""
-        key = _key(room_id, "held-comments")
+        key = key_of(room_id, "held-comments")
         raw: Any = await self.redis.hget(key, comment_id)
         if raw is None:
             return False
@@ -439,17 +440,17 @@ class Broker:
     async def set_chat_rules(self, room_id: str, rules: ChatRules) -> None:
         """The rules every hub applies from now on. Publish the value `chat` beside it, so that pages show them."""
         await self.redis.hset(
-            _key(room_id, "rules"),
+            key_of(room_id, "rules"),
             mapping={"slow_mode_s": rules.slow_mode_s, "review": int(rules.review), "off": int(rules.off)},
         )
 
     async def mute(self, room_id: str, viewer_id: str, until_ms: int) -> None:
         """No comments from this viewer until then, on any hub; the viewer is told."""
-        await self.redis.hset(_key(room_id, "muted"), viewer_id, str(until_ms))
+        await self.redis.hset(key_of(room_id, "muted"), viewer_id, str(until_ms))
         await self.publish_personal(room_id, viewer_id, "muted", {"until_ms": until_ms})
 
     async def unmute(self, room_id: str, viewer_id: str) -> None:
-        await self.redis.hdel(_key(room_id, "muted"), viewer_id)
+        await self.redis.hdel(key_of(room_id, "muted"), viewer_id)
         await self.publish_personal(room_id, viewer_id, "muted", {"until_ms": 0})
 
     async def ban(self, room_id: str, viewer_id: str) -> None:
@@ -460,7 +461,7 @@ class Broker:
         await self._set_banned(room_id, viewer_id, banned=False)
 
     async def _set_banned(self, room_id: str, viewer_id: str, *, banned: bool) -> None:
-        key = _key(room_id, "banned")
+        key = key_of(room_id, "banned")
         async with self.redis.pipeline(transaction=True, shard_hint=key) as pipe:
             if banned:
                 pipe.sadd(key, viewer_id)
@@ -470,7 +471,7 @@ class Broker:
             await pipe.execute()
 
     async def is_banned(self, room_id: str, viewer_id: str) -> bool:
-        return bool(await self.redis.sismember(_key(room_id, "banned"), viewer_id))
+        return bool(await self.redis.sismember(key_of(room_id, "banned"), viewer_id))
 
     def set_word_list(self, words: Sequence[str]) -> None:
         """Comments with one of these words are kept for review."""

@@ -24,6 +24,7 @@ from realtime.delays import place_of
 from realtime.hub_room import HubRoom, Services
 from realtime.metrics import HubMetrics
 from realtime.protocol import CloseCode, Command, CommandError
+from realtime.requests import Requests
 from realtime.settings import HubSettings
 from realtime.tasks import end_tasks
 from realtime.tickets import TicketRefused, Viewer
@@ -62,9 +63,11 @@ class Hub:
         self._verify_ticket = verify_ticket
         self._handlers: dict[str, CommandHandler] = {
             "comment": Chat(broker, self._hears).comment,
+            "request": self._request,
             "ack": self._acknowledge,
             **(commands or {}),
         }
+        self._requests = Requests(broker)
         self._connections: set[Connection] = set()
         self._guests: set[Connection] = set()
         self._closing: set[Connection] = set()
@@ -297,6 +300,13 @@ class Hub:
         totals.like(connection.room, count)
         return {}
 
+    async def _request(self, viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
+        asked = await self._requests.ask(viewer, params)
+        room = self._rooms.get(viewer.room_id)
+        if room is not None and asked.is_news:
+            room.has_new_requests = True
+        return {"count": asked.count, "at_ms": asked.at_ms}
+
     async def _acknowledge(self, viewer: Viewer, params: dict[str, Any]) -> dict[str, Any]:
         offset = protocol.integer_parameter(params, "personal_offset", 0, protocol.OFFSET_MAX)
         room = self._rooms.get(viewer.room_id)
@@ -459,14 +469,17 @@ class Hub:
             self.metrics.write_buffer_bytes.set(buffered * turns)
 
     async def _totals(self) -> None:
-        """Likes, presence and delays leave this hub as totals, on a timer; rooms nobody watches are let go."""
-        next_presence_s = next_delays_s = 0.0
+        """Likes, requests, presence and delays leave this hub as totals, on a timer; rooms nobody watches are let go."""
+        next_requests_s = next_presence_s = next_delays_s = 0.0
         while True:
             await asyncio.sleep(self.settings.likes_interval_s)
             now_s = time.monotonic()
             with_presence = now_s >= next_presence_s
             if with_presence:
                 next_presence_s = now_s + self.settings.presence_interval_s
+            with_requests = now_s >= next_requests_s
+            if with_requests:
+                next_requests_s = now_s + self.settings.requests_interval_s
             with_delays = now_s >= next_delays_s
             if with_delays:
                 next_delays_s = now_s + self.settings.delays_interval_s
@@ -474,12 +487,14 @@ class Hub:
             for start in range(0, len(rooms), TOTALS_AT_ONCE):
                 await asyncio.gather(
                     *(
-                        self._total_of(room, with_presence, with_delays)
+                        self._total_of(room, with_requests, with_presence, with_delays)
                         for room in rooms[start : start + TOTALS_AT_ONCE]
                     )
                 )
 
-    async def _total_of(self, room: HubRoom, with_presence: bool, with_delays: bool) -> None:
+    async def _total_of(
+        self, room: HubRoom, with_requests: bool, with_presence: bool, with_delays: bool
+    ) -> None:
         room.nudge()
         try:
             if not room.is_unused:
@@ -489,6 +504,8 @@ class Hub:
                 return
             if self._hears(room.room_id):
                 await totals.send_likes(self.broker, room)
+                if with_requests:
+                    await totals.tell_requests(self._requests, room)
                 if with_presence:
                     asked_s = time.perf_counter()
                     await totals.enter_presence(self.broker, room, self.hub_id)

@@ -72,6 +72,7 @@ class HubRoom:
         self.likes_total = 0
         self.delays = delays.no_counts()
         self.has_told_delays = False
+        self.has_new_requests = False
         self.is_paused = False
         self.used_s = time.monotonic()
         self.loaded = asyncio.Event()

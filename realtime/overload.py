@@ -36,7 +36,7 @@ class Thinning:
         if self.stage >= HEARTS:
             found["likes"] = HEARTS_EVERY_MS
         if self.stage >= PRESENCE:
-            found["watching"] = PRESENCE_EVERY_MS
+            found["watching"] = found["requests"] = PRESENCE_EVERY_MS
         return found
 
     @property

@@ -49,6 +49,8 @@ class HubSettings:
     command_timeout_s: float = 10.0
     presence_interval_s: float = 0.5
     likes_interval_s: float = 0.25
+    requests_interval_s: float = 1.0
+    """Their value may be large, and everybody gets it."""
     delays_interval_s: float = 5.0
     room_idle_s: float = 10.0
     """How long a room without viewers stays subscribed."""

@@ -1,4 +1,4 @@
-"""Likes, presence and the delays of pictures of one hub, told to Redis as totals: a lost message, or a dead hub, heals by itself."""
+"""Likes, requests, presence and the delays of pictures of one hub, told as totals: a lost message, or a dead hub, heals by itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from realtime.broker import Broker
 from realtime.hub_room import HubRoom
 from realtime.protocol import CommandError
+from realtime.requests import Requests
 
 LIKES_WAITING_MAX: Final = 1_000_000
 
@@ -28,6 +29,18 @@ async def send_likes(broker: Broker, room: HubRoom) -> None:
     except (RedisError, CommandError):
         # If Redis had counted them before it fell silent they count twice: hearts are not money.
         like(room, likes)
+        raise
+
+
+async def tell_requests(requests: Requests, room: HubRoom) -> None:
+    """Show the room what was asked for here since the last time. Raises RedisError or CommandError, and then does it the next time."""
+    if not room.has_new_requests:
+        return
+    room.has_new_requests = False
+    try:
+        await requests.tell(room.room_id)
+    except (RedisError, CommandError):
+        room.has_new_requests = True
         raise
 
 

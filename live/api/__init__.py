@@ -23,6 +23,7 @@ from live.api import (
     sales,
     saved_replies,
     schedule,
+    scripts,
     summary,
 )
 
@@ -33,6 +34,7 @@ ENDPOINTS = (
     *audit_export.ENDPOINTS,
     *summary.ENDPOINTS,
     *run_of_show.ENDPOINTS,
+    *scripts.ENDPOINTS,
     *people.ENDPOINTS,
     *desk.ENDPOINTS,
     *sales.ENDPOINTS,

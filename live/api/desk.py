@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from typing import Any, Literal
 
 from live import audit, desk_holder
@@ -144,11 +145,20 @@ async def saw(call: Call) -> None:
 
 
 async def tell(call: Call, room: Room) -> None:
-    """Show the room as it is now. Never fails its caller: the worker repeats all values within 2 s."""
-    try:
+    """Show the room as it is now."""
+
+    async def publish() -> None:
         await call.wiring.broker.publish(room.room_id, values=room.values())
+
+    await in_time(call, publish())
+
+
+async def in_time(call: Call, work: Awaitable[None]) -> None:
+    """Something that the worker does anyway within 2 s, done now. Never fails its caller."""
+    try:
+        await work
     except PUBLISH_ERRORS as error:
-        log.warning("room %s was not told at once: %s", room.room_id, error)
+        log.warning("room %s: not done at once: %s", call.in_room.room_id, error)
 
 
 async def _told(call: Call, after: Room | None) -> DeskShown:

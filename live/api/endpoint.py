@@ -162,6 +162,7 @@ class Endpoint:
     limit: Limit | None = None
     raw: bool = False
     """A webhook: the body is the sender's, there is no idempotency key, and no cookie counts."""
+    max_body_bytes: int = MAX_BODY_BYTES
     keeps_answer: bool = True
     """False where the answer is a credential or where doing it again does no harm: nothing is stored, so a crowd that arrives
     at once (a nickname and a ticket each) writes nothing into SQL."""
@@ -202,7 +203,10 @@ async def _serve(endpoint: Endpoint, request: Request, wiring: Wiring, limits: L
         and is_foreign(wiring.settings, request.scope["scheme"], request.headers)
     ):
         raise HttpProblem(403, "wrong_origin", "This call must come from our own pages.")
-    raw = await _read_body(request) if endpoint.is_unsafe else b""
+    if endpoint.max_body_bytes > MAX_BODY_BYTES:
+        # Nobody makes us read a long body that they may not send.
+        await _authorise(endpoint, request, wiring, caller)
+    raw = await _read_body(request, endpoint.max_body_bytes) if endpoint.is_unsafe else b""
     room = await _authorise(endpoint, request, wiring, caller)
     key = request.headers.get("idempotency-key", "")
     if endpoint.needs_key and not _KEY.fullmatch(key):
@@ -310,15 +314,15 @@ def session_token(request: Request) -> str | None:
     return request.cookies.get(SESSION_COOKIE)
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
     announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-        raise HttpProblem(413, "body_too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+    if announced.isdigit() and int(announced) > most:
+        raise HttpProblem(413, "body_too_large", f"A body has at most {most} bytes.")
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > MAX_BODY_BYTES:
-            raise HttpProblem(413, "body_too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+        if len(received) > most:
+            raise HttpProblem(413, "body_too_large", f"A body has at most {most} bytes.")
     return bytes(received)
 
 

@@ -13,7 +13,7 @@ from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
 from live import audit, rooms, shows
 from live.api import models
-from live.api.desk import saw
+from live.api.desk import in_time, saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
 from live.api.sales import shown_sales
 from live.media_time import with_media_time
@@ -79,6 +79,8 @@ async def _pin(call: Call) -> models.RoomShown:
     await call.wiring.broker.publish(
         room_id, events=[("pin", event)], values=after.values(), once=f"pin:{call.action_id}"
     )
+    if body.product_id is not None:  # nobody need ask for it any more
+        await in_time(call, call.wiring.requests.clear(room_id, [body.product_id]))
     return room_shown(after)
 
 
@@ -95,6 +97,8 @@ async def _status(call: Call) -> models.RoomShown:
     await call.wiring.broker.publish(
         room_id, events=[("room", event)], values=after.values(), once=f"status:{call.action_id}"
     )
+    if body.status == "ended":
+        await in_time(call, call.wiring.requests.clear(room_id))
     return room_shown(after)
 
 

@@ -13,7 +13,7 @@ from commerce import catalogue
 from commerce.database import Database, create_database
 from commerce.schema import product as product_table
 from commerce.schema import variant as variant_table
-from live import identity, pictures, rooms
+from live import identity, pictures, rooms, scripts
 from live.catalogue_sample import PRODUCTS
 from live.schema import user as user_table
 from live.seed import MODERATOR_FILE, PASSWORD_FILE, PINNED, ROOM_ID, read_sign_in, seed
@@ -57,7 +57,12 @@ async def test_the_room_is_on_air_in_rehearsal_with_a_product_pinned(
     async with database.read() as c:
         room = await rooms.get(c, ROOM_ID)
         shown = await rooms.product_ids(c, ROOM_ID)
+        spoken = await scripts.read(c, ROOM_ID)
     assert (room.status, room.rehearsal, room.pinned_product_id) == ("live", True, PINNED)
+    assert all(scripts.clean(one.script) == one.script != "" for one in spoken)
+    minutes = [one.minute for one in spoken if one.minute is not None]
+    assert len(minutes) == len(shown)
+    assert minutes == sorted(minutes)
     assert len(shown) == len(PRODUCTS)
 
 

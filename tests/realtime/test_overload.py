@@ -33,7 +33,7 @@ def test_hearts_go_first_then_presence_then_chat() -> None:
     assert [one.stage for one in stages] == [0, 1, 2, 3, 3, 3]
     assert [one.chat_one_in for one in stages] == [1, 1, 1, 2, 4, ONE_IN_MAX]
     assert stages[1].mode == {"hearts": "reduced", "presence": "full", "chat": "full", "chat_one_in": 1}
-    assert stages[2].every_ms.keys() == {"likes", "watching"}
+    assert stages[2].every_ms.keys() == {"likes", "watching", "requests"}
     assert stages[3].mode["chat"] == "reduced"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import realtime
-from realtime import broker, delays, protocol
+from realtime import broker, delays, protocol, requests
 from realtime.protocol import CloseCode, Kind
 from realtime.room import RESUME_MAX_BYTES, RING_EVENTS, SNAPSHOT_MAX_BYTES
 from realtime.settings import HubSettings
@@ -34,7 +34,8 @@ def test_every_close_code_is_documented() -> None:
 
 
 def test_every_error_code_is_documented_and_exists() -> None:
-    raised = set(re.findall(r'CommandError\(\s*"(\w+)"', SOURCE)) | {"unavailable", *broker.COMMENT_REFUSALS}
+    raised = set(re.findall(r'CommandError\(\s*"(\w+)"', SOURCE))
+    raised |= {"unavailable", *broker.COMMENT_REFUSALS, *requests.REFUSALS}
     raised.remove("offline")  # the Python client says so of itself
     assert set(first_cells("### Error codes")) == raised
 
@@ -62,6 +63,10 @@ S = HubSettings()
         f"more than {S.in_flight_max} commands",
         f"no answer from behind the hub within {S.command_timeout_s:g} s",
         f"more than {broker.COMMENTS_PER_WINDOW} comments in {broker.COMMENT_WINDOW_MS // 1000} s",
+        f"more than {requests.PER_VIEWER} requests in {requests.WINDOW_MS // 1000} s",
+        f"more than {requests.PER_ADDRESS} from one address; on all",
+        f"at most {requests.MAX_ITEMS} items",
+        f"{requests.MOST_PER_ITEM:,} is the most",
         f"at most {protocol.SNAPSHOT_EVENTS}, as a fresh snapshot",
         f"more than {S.close_above_bytes >> 20} MiB unsent, or behind for {S.behind_close_s:g} s",
         f"above {S.frame_rate:g} frames a second after the first {S.frame_burst}",

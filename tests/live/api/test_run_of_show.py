@@ -101,21 +101,27 @@ async def test_a_csv_with_errors_names_them_and_adds_nothing(shop: Shop) -> None
         ("title,price,stock,picture\nA,1,1,../../etc\n", 2, "picture"),
         ("title,price,stock\n" + "A" * 81 + ",1,1\n", 2, "title"),
         ("title,price,stock\n" + "".join(f"A{n},1,1\n" for n in range(501)), 502, ""),
+        ('title,price,stock,script\nA,1,1,"one\ntwo\nthree"\nB,0,1,\n', 3, "price"),
+        ("title,price,stock,script\nA,1,1," + "x" * 4001 + "\n", 2, "script"),
+        ("title,price,stock,script\nA,1,1,a\x00b\n", 2, "script"),
+        ("title,price,stock,minute\nA,1,1,soon\n", 2, "minute"),
+        ("title,price,stock,minute\nA,1,1,1440\n", 2, "minute"),
+        ("title,price,stock,script,variant\nA,1,1,one,S\nA,1,1,two,M\n", 3, "script"),
     ],
 )
 def test_what_is_wrong_with_a_csv_is_told_by_row_and_column(text: str, row: int, column: str) -> None:
-    products, errors = read_csv(text, "rm_x", "CNY")
-    assert products == []
+    items, errors = read_csv(text, "rm_x", "CNY")
+    assert items == []
     assert (errors[0].row, errors[0].column) == (row, column)
 
 
 @given(st.text(max_size=400), st.booleans())
 def test_no_text_breaks_the_reader(text: str, headed: bool) -> None:
-    products, errors = read_csv(("title,price,stock\n" if headed else "") + text, "rm_x", "CNY")
-    assert bool(products) != bool(errors)
+    items, errors = read_csv(("title,price,stock,script\n" if headed else "") + text, "rm_x", "CNY")
+    assert bool(items) != bool(errors)
     assert len(errors) <= MAX_ROW_ERRORS
-    for product in products:
-        product.check()
+    for item in items:
+        item.product.check()
 
 
 def test_amounts_are_read_as_written_and_never_rounded() -> None:
@@ -131,3 +137,42 @@ def test_amounts_are_read_as_written_and_never_rounded() -> None:
     }
     assert {text: price_minor(text, "CNY") for text in cases} == cases
     assert (price_minor("590", "JPY"), price_minor("590.5", "JPY")) == (590, None)
+
+
+async def test_a_file_that_was_taken_can_be_given_back_and_changes_only_what_was_edited_in_it(
+    shop: Shop,
+) -> None:
+    seller = await shop.staff("seller")
+    path = f"/api/rooms/{shop.room_id}"
+    spoken = '=Two sizes.\nSay "lead-free", then the price.'
+    body = {"script": spoken, "minute": 12, "version": 0}
+    await seller.call("PUT", f"{path}/products/pr_lamp/script", body)
+    await seller.post(f"{path}/products", {"title": "Tote bag", "price_minor": 4900, "stock": 12})
+    before = (await seller.get(path)).json()["products"]
+    taken = await seller.get(f"{path}/products.csv")
+    assert taken.headers["content-type"].startswith("text/csv")
+    assert await actions(shop) == ["run_script", "run_add", "run_export"]
+    answer = await seller.post(f"{path}/product-imports", {"csv": taken.text})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["products"] == before
+    scripts = (await seller.get(f"{path}/scripts")).json()["scripts"]
+    assert [(one["script"], one["minute"]) for one in scripts] == [("", None), (spoken, 12), ("", None)]
+    await seller.post(
+        f"{path}/product-imports", {"csv": "title,variant,price,stock,minute\nlamp,blue,99,1,30\n"}
+    )
+    lamp = (await seller.get(f"{path}/scripts")).json()["scripts"][1]
+    assert (lamp["script"], lamp["minute"]) == (spoken, 30)
+    assert (await seller.get(path)).json()["products"] == before
+    assert (await (await shop.guest()).get(f"{path}/products.csv")).status_code == 401
+
+
+async def test_the_largest_run_of_show_with_full_scripts_in_chinese_is_one_file(shop: Shop) -> None:
+    seller = await shop.staff("seller")
+    rows = "".join(f'货{n},1,1,"{"讲" * 4000}",{n}\n' for n in range(198))
+    path = f"/api/rooms/{shop.room_id}/product-imports"
+    answer = await seller.post(path, {"csv": f"title,price,stock,script,minute\n{rows}"})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["products"]) == 200
+    too_large = "x" * 4_200_000
+    assert (await (await shop.guest()).post(path, {"csv": too_large})).status_code == 401
+    assert (await seller.post(path, {"csv": too_large})).status_code == 413

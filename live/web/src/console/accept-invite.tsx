@@ -7,6 +7,7 @@ import { useConsole } from "./context";
 import { explain } from "./explain";
 import { ProblemLine } from "./parts";
 import { LanguageButton } from "./sign-in";
+import { t } from "./people-words";
 import { w } from "./words";
 
 const MIN_PASSWORD = 10;
@@ -35,7 +36,7 @@ export function AcceptInvite({ token, onDone }: { token: string; onDone: () => v
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (!name.trim() || password.length < MIN_PASSWORD) {
-      setProblem(w("invite_fields", { n: MIN_PASSWORD }));
+      setProblem(t("invite_fields", { n: MIN_PASSWORD }));
       return;
     }
     setSending(true);
@@ -61,22 +62,22 @@ export function AcceptInvite({ token, onDone }: { token: string; onDone: () => v
           <span class="door-brand">Flashroom</span>
           <LanguageButton />
         </div>
-        <h1>{seen ? w("invite_title", { room: localised(seen.room_title) }) : w("invite")}</h1>
-        {seen && <p class="door-hint">{w("invite_for", { email: seen.email, role: w(`staff_${seen.role}`) })}</p>}
+        <h1>{seen ? t("invite_title", { room: localised(seen.room_title) }) : t("invite")}</h1>
+        {seen && <p class="door-hint">{t("invite_for", { email: seen.email, role: w(`staff_${seen.role}`) })}</p>}
         {problem && <ProblemLine text={problem} />}
         {seen && (
           <>
             <label class="field">
-              <span>{w("invite_name")}</span>
+              <span>{t("invite_name")}</span>
               <input class="input" name="name" autocomplete="name" maxLength={MAX_NAME} value={name} onInput={(event) => setName(event.currentTarget.value)} />
             </label>
             <input class="visually-hidden" type="email" autocomplete="username" value={seen.email} readOnly tabIndex={-1} aria-hidden="true" />
             <label class="field">
-              <span>{w("invite_password", { n: MIN_PASSWORD })}</span>
+              <span>{t("invite_password", { n: MIN_PASSWORD })}</span>
               <input class="input" name="password" type="password" autocomplete="new-password" value={password} onInput={(event) => setPassword(event.currentTarget.value)} />
             </label>
             <button type="submit" class="button button-primary button-wide" disabled={isSending} aria-busy={isSending}>
-              {w("invite_accept")}
+              {t("invite_accept")}
             </button>
           </>
         )}

@@ -6,6 +6,7 @@ import type { Me, Role, RoomInfo, RoomPage } from "../shared/types";
 import { mayDo } from "./desk-state";
 import { explain } from "./explain";
 import { RoomDesk } from "./room-desk";
+import { isPrompter, prompterAddress } from "./view";
 
 export type Phase = "loading" | "failed" | "sign_in" | "rooms" | "opening" | "room_failed" | "in";
 
@@ -161,5 +162,6 @@ function remember(roomId: string): void {
   } catch {
     // The address still names the room.
   }
-  history.replaceState(null, "", `${location.pathname}?room=${encodeURIComponent(roomId)}`);
+  // An invitation's token must not stay in the address.
+  history.replaceState(null, "", isPrompter.peek() ? prompterAddress(roomId) : `${location.pathname}?room=${encodeURIComponent(roomId)}`);
 }

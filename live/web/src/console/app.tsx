@@ -5,8 +5,7 @@ import { language, localised, shared } from "../shared/words";
 import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
 import { DeskRequestCard } from "./desk-strip";
-import { inviteToken } from "./invite-token";
-import { KeysSheet, useKeys } from "./keys";
+import { useKeys } from "./keys";
 import { late } from "./late";
 import type { Tab } from "./room-desk";
 import { RoomColumn } from "./room-column";
@@ -16,13 +15,16 @@ import { SaleDesk } from "./sale-desk";
 import { SignIn } from "./sign-in";
 import { Stage } from "./stage";
 import { TopBar } from "./top-bar";
+import { inviteToken, isPrompter } from "./view";
 import { type ConsoleWord, w } from "./words";
 
-/** Used once by each person. */
+/** Each is wanted now and then, so it is not in the first load. */
 const AcceptInvite = late(() => import("./accept-invite").then((module) => module.AcceptInvite));
-/** Looked at once a show. */
-const LateSummary = late(() => import("./summary").then((module) => module.SummarySheet));
 const ApprovalCards = late(() => import("./approval-cards").then((module) => module.ApprovalCards));
+const KeysSheet = late(() => import("./keys-sheet").then((module) => module.KeysSheet));
+const Prompter = late(() => import("./prompter/prompter").then((module) => module.Prompter));
+const ScriptSheet = late(() => import("./script-sheet").then((module) => module.ScriptSheet));
+const SummarySheet = late(() => import("./summary").then((module) => module.SummarySheet));
 
 export function App({ session }: { session: ConsoleSession }) {
   return (
@@ -67,7 +69,7 @@ function Page() {
     case "in":
       return desk ? (
         <DeskContext.Provider value={desk}>
-          <Desk />
+          <Room />
         </DeskContext.Provider>
       ) : null;
   }
@@ -84,9 +86,9 @@ const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
   ["log", "log"],
 ];
 
-function Desk() {
+/** The desk or the prompter, and what may lie over either. */
+function Room() {
   const desk = useDesk();
-  useKeys(desk);
   const room = desk.store.room.value;
   const title = localised(room?.title);
   useEffect(() => {
@@ -97,6 +99,18 @@ function Desk() {
     document.documentElement.dataset.show = room?.rehearsal ? "rehearsal" : "real";
     return () => delete document.documentElement.dataset.show;
   }, [room?.rehearsal]);
+  return (
+    <>
+      {isPrompter.value ? <Prompter /> : <Desk />}
+      {desk.scripts.editing.value && <ScriptSheet key={desk.scripts.editing.value} />}
+    </>
+  );
+}
+
+function Desk() {
+  const desk = useDesk();
+  useKeys(desk);
+  const room = desk.store.room.value;
   const tab = desk.tab.value;
   return (
     <div class="console" data-tab={tab} data-testid="console" data-rehearsal={room?.rehearsal ? "yes" : "no"}>
@@ -126,7 +140,7 @@ function Desk() {
       <DeskRequestCard />
       {desk.approvals.toAnswer.value.length > 0 && <ApprovalCards />}
       {desk.isKeysOpen.value && <KeysSheet />}
-      {desk.isSummaryOpen.value && <LateSummary />}
+      {desk.isSummaryOpen.value && <SummarySheet />}
     </div>
   );
 }

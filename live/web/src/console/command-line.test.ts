@@ -19,6 +19,7 @@ describe("the command line", () => {
     ["/desk take", { name: "take_desk" }],
     ["/desk give", { name: "give_desk" }],
     ["/chat off", { name: "chat", isOn: false }],
+    ["/prompter", { name: "prompter" }],
     ["/plot money", { name: "plot", kind: "money" }],
   ])("%s", (line, command) => expect(parse(line)).toEqual(command));
 

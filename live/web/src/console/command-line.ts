@@ -34,6 +34,7 @@ export const USAGES: readonly Usage[] = [
   { verb: "caption", form: "/caption …", word: "line_caption" },
   { verb: "status", form: "/status live", word: "line_status" },
   { verb: "plot", form: "/plot rush", word: "line_plot" },
+  { verb: "prompter", form: "/prompter", word: "line_prompter" },
   { verb: "keys", form: "/keys", word: "line_keys" },
 ];
 
@@ -70,6 +71,7 @@ export function parse(line: string): Command | null {
     case "resume":
     case "extend":
     case "undo":
+    case "prompter":
     case "keys":
       return only({ name: verb });
     case "end":

@@ -35,6 +35,7 @@ export type Command =
   | { name: "status"; status: "live" | "away" }
   | { name: "plot"; kind: PlotName }
   | { name: "write" }
+  | { name: "prompter" }
   | { name: "command_line" }
   | { name: "keys" };
 

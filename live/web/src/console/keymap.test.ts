@@ -27,6 +27,8 @@ describe("keys", () => {
     ["/", {}, "command_line"],
     ["c", {}, "write"],
     ["z", {}, "undo"],
+    ["p", {}, "prompter"],
+    ["P", { shiftKey: true }, "pin_message"],
     ["B", { shiftKey: true }, "ban_message"],
   ])("%s %o is %s", (key, changes, name) => expect(press(key, changes)).toBe(name));
 

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import type { Command } from "./commands";
 import type { RoomDesk } from "./room-desk";
+import { openPrompter } from "./view";
 
 /** True while the key for "end early" is kept down: the button then counts it as its own press. */
 export const isEndKeyDown = signal(false);
@@ -116,6 +117,9 @@ export function obey(desk: RoomDesk, command: Command): boolean {
     case "plot":
       desk.plot.value = command.kind;
       desk.tab.value = "plots"; // where the console is one panel at a time
+      return true;
+    case "prompter":
+      openPrompter();
       return true;
     case "write":
       writeTo(desk, "");

@@ -6,6 +6,7 @@ import { ConfirmButton } from "./confirm-button";
 import { useConsole, useDesk } from "./context";
 import { FailureLine, ProblemLine } from "./parts";
 import { givenBy, type Invite, type Person, PLACE, type StaffRole } from "./people";
+import { t } from "./people-words";
 import { SecondPersonForm } from "./second-person-form";
 import { w } from "./words";
 
@@ -36,7 +37,7 @@ export function PeoplePanel() {
       )}
       {people.invites.value.length > 0 && (
         <>
-          <h3 class="small-head people-head">{w("invites")}</h3>
+          <h3 class="small-head people-head">{t("invites")}</h3>
           <ul>
             {people.invites.value.map((invite) => (
               <InviteRow key={invite.invite_id} invite={invite} />
@@ -67,14 +68,14 @@ function AddPerson() {
         autocomplete="off"
         autocapitalize="none"
         spellcheck={false}
-        placeholder={w("person_email")}
-        aria-label={w("person_email")}
+        placeholder={t("person_email")}
+        aria-label={t("person_email")}
         value={email}
         onInput={(event) => setEmail(event.currentTarget.value)}
       />
-      <RoleSelect label={w("person_role")} value={role} onChange={setRole} disabled={waiting} testid="new-role" />
+      <RoleSelect label={t("person_role")} value={role} onChange={setRole} disabled={waiting} testid="new-role" />
       <button type="submit" class="button" disabled={waiting || !email.includes("@")} data-testid="add-person">
-        {w("person_add")}
+        {t("person_add")}
       </button>
     </form>
   );
@@ -112,14 +113,14 @@ function PersonRow({ person }: { person: Person }) {
     <li class="person" data-testid="person" data-role={person.role}>
       <span class="person-text">
         <b>
-          {person.name} {isMe && <span class="badge">{w("person_me")}</span>} {isAtDesk && <span class="badge badge-good">{w("person_at_desk")}</span>}
+          {person.name} {isMe && <span class="badge">{t("person_me")}</span>} {isAtDesk && <span class="badge badge-good">{t("person_at_desk")}</span>}
         </b>
         <span>{person.email}</span>
       </span>
-      <RoleSelect label={`${w("person_role")}: ${person.name}`} value={person.role} disabled={waiting} testid="role" onChange={(role) => void desk.people.setRole(person, role)} />
+      <RoleSelect label={`${t("person_role")}: ${person.name}`} value={person.role} disabled={waiting} testid="role" onChange={(role) => void desk.people.setRole(person, role)} />
       <ConfirmButton
         class="person-out"
-        label={`${w("person_remove")}: ${person.name}`}
+        label={`${t("person_remove")}: ${person.name}`}
         sure={w("take_out_sure")}
         disabled={waiting || isMe || !givenBy(desk.role).includes(person.role)}
         testid="remove-person"
@@ -137,9 +138,9 @@ function InviteRow({ invite }: { invite: Invite }) {
     <li class="person" data-testid="invite">
       <span class="person-text">
         <b>{invite.email}</b>
-        <span>{w("invite_until", { role: w(`staff_${invite.role}`), time: formatDateTime(invite.expires_at_ms, language.value) })}</span>
+        <span>{t("invite_until", { role: w(`staff_${invite.role}`), time: formatDateTime(invite.expires_at_ms, language.value) })}</span>
       </span>
-      <ConfirmButton class="person-out" label={`${w("invite_withdraw")}: ${invite.email}`} sure={w("take_out_sure")} disabled={desk.runner.isBusy(PLACE)} testid="withdraw" onConfirm={() => void desk.people.withdraw(invite)}>
+      <ConfirmButton class="person-out" label={`${t("invite_withdraw")}: ${invite.email}`} sure={w("take_out_sure")} disabled={desk.runner.isBusy(PLACE)} testid="withdraw" onConfirm={() => void desk.people.withdraw(invite)}>
         <CloseIcon size={16} />
       </ConfirmButton>
     </li>
@@ -154,10 +155,10 @@ function NewLink() {
   if (!link) return null;
   return (
     <div class="invite-link" role="status" data-testid="invite-link">
-      <p>{w("invite_made", { email: link.email })}</p>
+      <p>{t("invite_made", { email: link.email })}</p>
       <code>{link.url}</code>
       <button type="button" class="button" onClick={() => void navigator.clipboard?.writeText(link.url).then(() => setCopied(true))}>
-        {w(isCopied ? "invite_copied" : "invite_copy")}
+        {t(isCopied ? "invite_copied" : "invite_copy")}
       </button>
     </div>
   );

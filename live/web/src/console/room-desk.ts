@@ -22,6 +22,7 @@ import { ActionRunner, type Method } from "./runner";
 import { People } from "./people";
 import { Replies } from "./replies";
 import { Run } from "./run";
+import { Scripts } from "./scripts";
 import type { NewSale } from "./sale-form";
 import { Truth } from "./truth";
 import { w } from "./words";
@@ -50,6 +51,7 @@ export class RoomDesk {
   readonly hold: DeskHold;
   readonly approvals: Approvals;
   readonly run: Run;
+  readonly scripts: Scripts;
 
   readonly products = signal<readonly Product[]>([]);
   readonly sales = signal<ReadonlyMap<string, Sale>>(new Map());
@@ -104,6 +106,7 @@ export class RoomDesk {
     this.replies = new Replies(this.path("/saved-replies"), this.runner);
     this.people = new People((rest) => this.path(rest), this.runner);
     this.run = new Run(this, page.run_version);
+    this.scripts = new Scripts(this);
     this.products.value = page.products;
     this.productId.value = page.pinned_product_id ?? page.products[0]?.product_id ?? null;
     this.store.seed(page);
@@ -134,13 +137,14 @@ export class RoomDesk {
     this.audit.start();
     this.hold.start();
     this.run.start();
+    this.scripts.start();
     if (this.may("sell")) this.approvals.start();
     if (this.may("moderate")) void this.replies.read();
   }
 
   close(): void {
     this.broadcast.stop();
-    for (const one of [this.truth, this.numbers, this.moderation, this.orders, this.audit, this.hold, this.approvals, this.run]) one.stop();
+    for (const one of [this.truth, this.numbers, this.moderation, this.orders, this.audit, this.hold, this.approvals, this.run, this.scripts]) one.stop();
     for (const undo of this.undo.splice(0)) undo();
     this.connection.stop();
   }

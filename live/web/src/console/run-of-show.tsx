@@ -8,8 +8,12 @@ import { useDesk } from "./context";
 import { firstSale, isRunning } from "./desk-state";
 import { type Drag, dropLine, useDrag } from "./drag-list";
 import { Empty, FailureLine, StatePill } from "./parts";
-import { ImportSheet, QuickItemSheet } from "./run-sheets";
+import { late } from "./late";
+import { AskedChip, Lateness, Minute, Requests, ScriptPanel } from "./script-panel";
 import { w } from "./words";
+
+const QuickItemSheet = late(() => import("./run-sheets").then((module) => module.QuickItemSheet));
+const ImportSheet = late(() => import("./run-sheets").then((module) => module.ImportSheet));
 
 /** The show's products in order, with what can be said of each at a glance. */
 export function RunOfShow() {
@@ -23,6 +27,7 @@ export function RunOfShow() {
     <section class="panel run" aria-label={w("run_of_show")} data-panel="show">
       <header class="panel-head">
         <h2>{w("run_of_show")}</h2>
+        <Requests />
         <span class="panel-note num">{w("products_n", { n: products.length })}</span>
       </header>
       <FailureLine runner={desk.runner} place="pin" />
@@ -51,6 +56,7 @@ export function RunOfShow() {
           </button>
         </footer>
       )}
+      <ScriptPanel />
       {desk.run.sheet.value === "item" && <QuickItemSheet />}
       {desk.run.sheet.value === "import" && <ImportSheet />}
     </section>
@@ -116,8 +122,15 @@ function Row({ product, index, drag, handle }: RowProps) {
         <Picture product={product} class="run-picture" />
         <span class="run-text">
           <b class="run-title">{title}</b>
-          <span class="run-facts num">{facts(product, lang)}</span>
-          <SaleLine sale={sale} isPinned={isPinned} />
+          <span class="run-facts num">
+            <Minute minute={desk.scripts.of(product.product_id).minute} />
+            {facts(product, lang)}
+          </span>
+          <span class="run-sale">
+            <SaleLine sale={sale} isPinned={isPinned} />
+            <AskedChip productId={product.product_id} />
+            <Lateness productId={product.product_id} listed />
+          </span>
         </span>
       </button>
       {desk.may("sell") && (
@@ -158,7 +171,7 @@ function SaleLine({ sale, isPinned }: { sale: Sale | null; isPinned: boolean }) 
   const stock = sale && desk.stock(sale.sale_id);
   if (!sale && !isPinned) return null;
   return (
-    <span class="run-sale">
+    <>
       {isPinned && !sale && (
         <span class="badge badge-pinned">
           <PinIcon size={11} />
@@ -171,6 +184,6 @@ function SaleLine({ sale, isPinned }: { sale: Sale | null; isPinned: boolean }) 
           {stock.available}/{stock.held}/{stock.sold}
         </span>
       )}
-    </span>
+    </>
   );
 }

@@ -26,7 +26,7 @@ export interface RowError {
   message: string;
 }
 
-export const MAX_CSV_CHARACTERS = 60_000;
+export const MAX_CSV_CHARACTERS = 1_000_000;
 const PLACE = "run";
 
 export class Run {

@@ -5,6 +5,7 @@ import { ChevronIcon } from "../shared/icons";
 import { StockBar } from "../shared/stock-bar";
 import type { Product, SaleValue } from "../shared/types";
 import { localised } from "../shared/words";
+import { AskButton } from "./ask-button";
 import { useSession } from "./context";
 import { PriceLine } from "./hero-card";
 import { Picture } from "./picture";
@@ -41,6 +42,7 @@ export function Bag() {
             </span>
             <ChevronIcon size={18} class="bag-chevron" />
           </button>
+          <AskButton productId={product.product_id} title={localised(product.title)} small />
         </li>
       ))}
     </ul>

@@ -4,6 +4,7 @@ import { Sheet } from "../shared/sheet";
 import { StockBar } from "../shared/stock-bar";
 import type { Product, SaleValue } from "../shared/types";
 import { language, localised } from "../shared/words";
+import { AskButton } from "./ask-button";
 import { BuyButton } from "./buy-button";
 import { maxQuantity } from "./buy-state";
 import { useSession } from "./context";
@@ -33,6 +34,7 @@ export function ProductSheet({ productId }: { productId: string }) {
           </div>
           {sale && stock && <StockBar stock={stock} />}
           <p class="product-about">{localised(product.description)}</p>
+          <AskButton productId={productId} title={localised(product.title)} />
           <Variants product={product} sale={sale} />
           {sale && sale.limit_per_buyer > 1 && <Quantity sale={sale} />}
         </div>

@@ -15,6 +15,7 @@ import { type Cue, HeldCues } from "./held-cues";
 import { MyThings } from "./my-things";
 import { explainError, explainRefusal } from "./reasons";
 import type { VideoDelay, VideoState } from "./video";
+import { Wishes } from "./wishes";
 import { w } from "./words";
 
 export type Phase = "loading" | "missing" | "failed" | "sign_in" | "in";
@@ -46,6 +47,7 @@ export class RoomSession {
   readonly store = new RoomStore();
   readonly connection: RoomConnection;
   readonly things: MyThings;
+  readonly wishes: Wishes;
 
   readonly phase = signal<Phase>("loading");
   readonly products = signal<readonly Product[]>([]);
@@ -86,6 +88,7 @@ export class RoomSession {
     effect(() => this.followRun(this.store.run.value));
     effect(() => this.showWhatIsDue());
     this.things = new MyThings(roomId, this.connection, this.store);
+    this.wishes = new Wishes(roomId, this.connection, this.store);
     wakeWithPage(this.connection);
     this.speakOfMyThings();
   }

@@ -7,7 +7,8 @@ export interface IconProps {
   class?: string;
 }
 
-function icon(children: ComponentChildren, solid = false) {
+/** A drawing as an icon. Those of one late part are drawn there. */
+export function icon(children: ComponentChildren, solid = false) {
   return function Icon({ size = 22, class: extra = "" }: IconProps) {
     return (
       <svg
@@ -165,6 +166,16 @@ export const CaptionsOffIcon = icon(
   <>
     {CAPTIONS_FRAME}
     <path d="M4 21 20 3" />
+  </>,
+);
+export const HandIcon = icon(
+  <path d="M8 13V5.6a1.5 1.5 0 0 1 3 0V11m0-.6V4.2a1.5 1.5 0 0 1 3 0V11m0-.4V5.6a1.5 1.5 0 0 1 3 0V12m0-2.6a1.5 1.5 0 0 1 3 0v5.1c0 3.9-2.6 6.7-6.4 6.7-2.6 0-4.4-1.2-5.7-3.3l-3.4-5.4c-1.1-1.8 1.2-3.3 2.5-1.7L8 13.2" />,
+);
+export const PencilIcon = icon(<path d="m4.5 19.5.9-4L16 4.9a1.8 1.8 0 0 1 2.6 0l.5.5a1.8 1.8 0 0 1 0 2.6L8.5 18.6zM14.2 6.7l3.1 3.1" />);
+export const PrompterIcon = icon(
+  <>
+    <rect x="3" y="4" width="18" height="13" rx="2" />
+    <path d="M7 8.5h10M7 12.5h6.5M8.5 20.5h7" />
   </>,
 );
 export const MutedIcon = icon(<path d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9.5l5 5M20.5 9.5l-5 5" />);

@@ -18,6 +18,7 @@ import type {
   OrderTick,
   PersonalMessages,
   PinValue,
+  RequestsValue,
   RoomPage,
   RoomValue,
   SaleEvent,
@@ -30,6 +31,7 @@ import type {
 
 export const MAX_COMMENTS = 300;
 export const MAX_ORDER_TICKS = 50;
+const NO_REQUESTS: RequestsValue = { total: 0, items: {} };
 const FULL: ModeNotice = { type: "mode", hearts: "full", presence: "full", chat: "full", chat_one_in: 1 };
 
 /** A comment in the log; a deleted one stays, hidden, because it may be restored. */
@@ -52,6 +54,7 @@ export class RoomStore implements RoomListener {
   readonly chat = signal<ChatValue>({ slow_mode_s: 0, review: false, off: false, pinned_comment: null });
   readonly pin = signal<PinValue>({ product_id: null, at_ms: 0 });
   readonly likes = signal<LikesValue>({ total: 0 });
+  readonly requests = signal<RequestsValue>(NO_REQUESTS);
   readonly watching = signal<WatchingValue | null>(null);
   readonly orders = signal<OrdersValue>({ placed: 0, paid: 0 });
   readonly media = signal<MediaValue | null>(null);
@@ -61,6 +64,8 @@ export class RoomStore implements RoomListener {
   readonly run = signal<number | null>(null);
   /** The version of what waits for a second person, for consoles. */
   readonly approvals = signal<number | null>(null);
+  /** The version of what the host says of them, for consoles. */
+  readonly scripts = signal<number | null>(null);
   readonly sales = signal<ReadonlyMap<string, SaleValue>>(new Map());
   readonly stock = signal<ReadonlyMap<string, StockValue>>(new Map());
 
@@ -124,7 +129,10 @@ export class RoomStore implements RoomListener {
   joined(joined: Joined): void {
     batch(() => {
       this.heardAtMs.value = Date.now();
-      if (joined.epoch !== this.epoch) this.versions.clear();
+      if (joined.epoch !== this.epoch) {
+        this.versions.clear();
+        this.requests.value = NO_REQUESTS; // the one value that nobody fills again when Redis has lost it
+      }
       this.epoch = joined.epoch;
       this.viewerId.value = joined.viewer_id;
       this.mode.value = { ...FULL, ...(joined.mode ?? {}) };
@@ -194,6 +202,9 @@ export class RoomStore implements RoomListener {
         case "likes":
           this.likes.value = data as LikesValue;
           break;
+        case "requests":
+          this.requests.value = data as RequestsValue;
+          break;
         case "watching":
           this.watching.value = data as WatchingValue;
           break;
@@ -211,6 +222,9 @@ export class RoomStore implements RoomListener {
           break;
         case "approvals":
           this.approvals.value = (data as { version: number }).version;
+          break;
+        case "scripts":
+          this.scripts.value = (data as { version: number }).version;
           break;
         case "media":
           this.media.value = data as MediaValue;

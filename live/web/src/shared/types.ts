@@ -33,6 +33,12 @@ export interface LikesValue {
   total: number;
 }
 
+/** What viewers ask the host to show: how many, and since when. */
+export interface RequestsValue {
+  total: number;
+  items: Readonly<Record<string, readonly [count: number, since_ms: number]>>;
+}
+
 export interface WatchingValue {
   count: number;
   peak: number;

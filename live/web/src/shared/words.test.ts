@@ -1,4 +1,10 @@
 import { expect, it } from "vitest";
+import { words as keys } from "../console/keys-words";
+import { words as people } from "../console/people-words";
+import { words as prompter } from "../console/prompter/words";
+import { words as sheets } from "../console/run-sheets-words";
+import { words as script } from "../console/script-words";
+import { words as console } from "../console/words";
 import { words } from "../room/words";
 import { fill, language, localised, shared } from "./words";
 
@@ -7,6 +13,12 @@ const placeholders = (text: string): string[] => (text.match(/\{\w+\}/g) ?? []).
 it.each([
   ["shared", shared],
   ["room", words],
+  ["console", console],
+  ["keys", keys],
+  ["run sheets", sheets],
+  ["script", script],
+  ["people", people],
+  ["prompter", prompter],
 ] as const)("%s words have the same keys and placeholders in both languages", (_, dictionary) => {
   const en: Record<string, string> = dictionary.en;
   const zh: Record<string, string> = dictionary.zh;

@@ -3,13 +3,12 @@ import { useLayoutEffect, useState } from "preact/hooks";
 import { Sheet } from "../shared/sheet";
 import { useDesk } from "./context";
 import { USAGES } from "./command-line";
-import { type Action, ACTIONS, commandOf, focusOf, type KeyProblem, remapped } from "./keymap";
-import { isEndKeyDown, obey } from "./obey";
+import { type Action, ACTIONS, type KeyProblem, remapped } from "./keymap";
+import { type KeyWord, t } from "./keys-words";
 import { areKeysOn, keymap, resetKeymap, setKeymap, switchKeys } from "./own-keys";
-import type { RoomDesk } from "./room-desk";
 import { type ConsoleWord, w } from "./words";
 
-const WORDS: Readonly<Record<Action, ConsoleWord>> = {
+const WORDS: Readonly<Record<Action, KeyWord>> = {
   unpin: "key_unpin",
   arm: "key_arm",
   fire: "key_fire",
@@ -23,30 +22,11 @@ const WORDS: Readonly<Record<Action, ConsoleWord>> = {
   pin_message: "key_pin_message",
   ban_message: "key_ban",
   undo: "key_undo",
+  prompter: "key_prompter",
   write: "key_write",
   command_line: "key_line",
   keys: "key_help",
 };
-
-/** A layout effect: the keys work from the moment the desk is seen. */
-export function useKeys(desk: RoomDesk): void {
-  useLayoutEffect(() => {
-    const onDown = (event: KeyboardEvent): void => {
-      if (document.querySelector("dialog[open]")) return;
-      const command = commandOf(event, focusOf(event.target as Element), keymap.peek(), areKeysOn.peek());
-      if (command && obey(desk, command)) event.preventDefault();
-    };
-    const release = (): void => void (isEndKeyDown.value = false);
-    document.addEventListener("keydown", onDown);
-    document.addEventListener("keyup", release);
-    window.addEventListener("blur", release);
-    return () => {
-      document.removeEventListener("keydown", onDown);
-      document.removeEventListener("keyup", release);
-      window.removeEventListener("blur", release);
-    };
-  }, [desk]);
-}
 
 /** What each key does; a press on it and then on another key changes it. */
 export function KeysSheet() {
@@ -77,14 +57,14 @@ export function KeysSheet() {
     return () => document.removeEventListener("keydown", onDown, true);
   }, [changing]);
   return (
-    <Sheet title={w("keys_title")} kind="dialog" theme="dark" class="sheet-wide" onClose={() => (desk.isKeysOpen.value = false)} testid="keys">
-      <p class="keys-hint">{w("keys_hint")}</p>
+    <Sheet title={t("keys_title")} kind="dialog" theme="dark" class="sheet-wide" onClose={() => (desk.isKeysOpen.value = false)} testid="keys">
+      <p class="keys-hint">{t("keys_hint")}</p>
       <label class="keys-switch">
         <input type="checkbox" checked={areKeysOn.value} data-testid="keys-on" onChange={(event) => switchKeys(event.currentTarget.checked)} />
-        {w("keys_on")}
+        {t("keys_on")}
       </label>
       <p class="keys-said" role="status">
-        {changing && problem ? problemText(problem) : changing ? w("keys_press") : ""}
+        {changing && problem ? problemText(problem) : changing ? t("keys_press") : ""}
       </p>
       <dl class="keys">
         <Fixed keys={["1", "–", "9"]} word="key_select" />
@@ -95,7 +75,7 @@ export function KeysSheet() {
               <button
                 type="button"
                 class={`key-choice ${changing === action ? "is-changing" : ""}`}
-                aria-label={`${partsOf(keymap.value[action]).join(" ")}: ${w(WORDS[action])}. ${w("keys_change")}`}
+                aria-label={`${partsOf(keymap.value[action]).join(" ")}: ${t(WORDS[action])}. ${t("keys_change")}`}
                 data-testid={`key-${action}`}
                 onClick={() => {
                   setProblem(null);
@@ -112,14 +92,14 @@ export function KeysSheet() {
                     ))}
               </button>
             </dt>
-            <dd>{w(WORDS[action])}</dd>
+            <dd>{t(WORDS[action])}</dd>
           </div>
         ))}
       </dl>
       <button type="button" class="link" data-testid="keys-reset" onClick={resetKeymap}>
-        {w("keys_reset")}
+        {t("keys_reset")}
       </button>
-      <h3 class="small-head keys-lines-head">{w("keys_lines")}</h3>
+      <h3 class="small-head keys-lines-head">{t("keys_lines")}</h3>
       <dl class="keys keys-lines">
         {USAGES.map(({ form, word }) => (
           <div key={form}>
@@ -139,11 +119,11 @@ function partsOf(chord: string): string[] {
   return chord.split(/(?<=.)\+/).map((part) => (part.length === 1 ? part.toUpperCase() : part));
 }
 
-function Fixed({ keys, word }: { keys: readonly string[]; word: ConsoleWord }) {
+function Fixed({ keys, word }: { keys: readonly string[]; word: KeyWord }) {
   return (
     <div>
       <dt>{keys.map((key) => (key === "–" ? <span key={key}>–</span> : <kbd key={key}>{key}</kbd>))}</dt>
-      <dd>{w(word)}</dd>
+      <dd>{t(word)}</dd>
     </div>
   );
 }
@@ -151,10 +131,10 @@ function Fixed({ keys, word }: { keys: readonly string[]; word: ConsoleWord }) {
 function problemText(problem: KeyProblem): string {
   switch (problem.why) {
     case "taken":
-      return w("keys_taken", { by: w(WORDS[problem.by]) });
+      return t("keys_taken", { by: t(WORDS[problem.by]) });
     case "needs_shift":
-      return w("keys_needs_shift");
+      return t("keys_needs_shift");
     case "not_possible":
-      return w("keys_not_possible");
+      return t("keys_not_possible");
   }
 }
