@@ -100,6 +100,7 @@ function Room() {
   return (
     <>
       {isPrompter.value ? <Late load={prompter} onFail={closePrompter} /> : <Desk />}
+      <DeskRequestCard />
       {desk.scripts.editing.value && <Late key={desk.scripts.editing.value} load={scriptSheet} onFail={() => (desk.scripts.editing.value = null)} />}
     </>
   );
@@ -135,7 +136,6 @@ function Desk() {
           </button>
         ))}
       </nav>
-      <DeskRequestCard />
       {desk.isKeysOpen.value && <Late load={keys} onFail={() => (desk.isKeysOpen.value = false)} />}
       {desk.isSummaryOpen.value && <Late load={summary} onFail={() => (desk.isSummaryOpen.value = false)} />}
     </div>
