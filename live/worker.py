@@ -208,6 +208,7 @@ class Worker:
             await self._show.requests.allow(room.room_id, items[room.room_id])
             if room.pinned_product_id is not None:
                 await self._show.requests.clear(room.room_id, [room.pinned_product_id])
+            await self._show.requests.tell(room.room_id)
             return 1
 
         async with self._show.database.read() as c:

@@ -103,5 +103,7 @@ class Requests:
         return version, {"total": sum(count for count, _ in items.values()), "items": items}
 
     async def tell(self, room_id: str) -> None:
-        """Show the room what is asked for now. Raises RedisError, CommandError."""
-        await self._broker.publish(room_id, values={"requests": await self.read(room_id)})
+        """Show the room what is asked for now; nobody hears what they know already. Raises RedisError, CommandError."""
+        version, value = await self.read(room_id)
+        if version:
+            await self._broker.publish(room_id, values={"requests": (version, value)})

@@ -93,6 +93,9 @@ MESSAGES: dict[str, bytes] = {
     "a tick of two comments and a value": tick(
         "e1", 41, ["hello", "你好 👋"], {"stock:sl_1": [2**41 + 3, {**STOCK, "next_hold_ends_at_ms": None}]}
     ),
+    "a tick of what viewers ask to see": tick(
+        "e1", 43, [], {"requests": [AT_MS, {"total": 12, "items": {"pr_1": [12, AT_MS]}}]}
+    ),
     "a tick that removes a value": tick("e1", 43, [], {"sale:sl_1": [9, None]}),
     "a tick of seventeen events": tick("e1", 1, [f"t{n}" for n in range(17)]),
     "a reply": protocol.encode_reply(7, {"comment_id": "co_1", "offset": 42}),
@@ -116,6 +119,7 @@ COMMANDS: dict[str, list[Any]] = {
     "a return": [2, "join", {"ticket": "a.b.c", "epoch": "e1", "offset": 42, "personal_offset": AT_MS}],
     "a comment": [3, "comment", {"text": "你好", "reply_to": "co_1"}],
     "likes": [4, "like", {"count": 50}],
+    "a wish to see an item": [10, "request", {"product_id": "pr_1"}],
     "a hold": [5, "hold", {"request_id": "abcd-1234", "sale_id": "sl_1", "quantity": 1}],
     "an acknowledgement": [6, "ack", {"personal_offset": AT_MS}],
     "a ping": [4_294_967_295, "ping", {"client_time_ms": AT_MS}],

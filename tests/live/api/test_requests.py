@@ -83,3 +83,10 @@ async def test_the_worker_does_what_an_api_process_left_undone(shop: Shop, worke
     await shop.wiring.redis.hset(key, "pr_mug", "3:1000")
     await worker.publish_values()
     assert await asked(shop) == {}
+
+
+async def test_the_worker_tells_what_a_hub_counted_and_could_not_tell(shop: Shop, worker: Worker) -> None:
+    assert "requests" not in await shop.wiring.broker.values(shop.room_id)
+    await ask(shop, "pr_mug")
+    await worker.publish_values()
+    assert (await shop.wiring.broker.values(shop.room_id))["requests"][1]["total"] == 1

@@ -102,6 +102,7 @@ function Room() {
   return (
     <>
       {isPrompter.value ? <Prompter /> : <Desk />}
+      <DeskRequestCard />
       {desk.scripts.editing.value && <ScriptSheet key={desk.scripts.editing.value} />}
     </>
   );
@@ -137,7 +138,6 @@ function Desk() {
           </button>
         ))}
       </nav>
-      <DeskRequestCard />
       {desk.approvals.toAnswer.value.length > 0 && <ApprovalCards />}
       {desk.isKeysOpen.value && <KeysSheet />}
       {desk.isSummaryOpen.value && <SummarySheet />}

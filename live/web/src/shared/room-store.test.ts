@@ -38,6 +38,16 @@ describe("values", () => {
     expect(store.stock.value.get("sl_1")?.sold).toBe(6);
   });
 
+  it("of wishes are gone with what Redis lost, because nobody fills them again", () => {
+    const store = new RoomStore();
+    store.joined(joined({ values: { requests: [7, { total: 3, items: { pr_1: [3, 1] } }], scripts: [1, { version: 4 }] } }));
+    expect([store.requests.value.total, store.scripts.value]).toEqual([3, 4]);
+    store.joined(joined({ recovered: true }));
+    expect(store.requests.value.total).toBe(3);
+    store.joined(joined({ epoch: "e2" }));
+    expect(store.requests.value).toEqual({ total: 0, items: {} });
+  });
+
   it("begin anew with a new epoch", () => {
     const store = new RoomStore();
     store.joined(joined({ values: stock(500, 5) }));

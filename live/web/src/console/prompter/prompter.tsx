@@ -64,7 +64,13 @@ function Facts({ product, isAhead }: { product: Product | null; isAhead: boolean
         <b class="num" data-testid="prompter-clock">
           {clock ?? shared.t(`status_${room?.status ?? "preshow"}`)}
         </b>
-        {late !== null && <span class={`late ${late > 0 ? "is-late" : ""}`}>{lateText(late)}</span>}
+        {desk.truth.isStale.value ? (
+          <span class="late is-late" role="status">
+            {shared.t("reconnecting_now")}
+          </span>
+        ) : (
+          late !== null && <span class={`late ${late > 0 ? "is-late" : ""}`}>{lateText(late)}</span>
+        )}
       </div>
       <div class="prompter-item">
         <b>{localised(product?.title)}</b>
