@@ -57,7 +57,9 @@ export interface MediaValue {
 export interface CaptionsValue {
   text: string;
   language: string | null;
+  /** When the words were spoken, and the media time of that. */
   at_ms: number;
+  media_time_ms?: number;
   until_ms: number;
 }
 
