@@ -114,10 +114,13 @@ class Ticket(Model):
 
 
 class RoomShown(Model):
+    """`rehearsal_of`: the room whose show is rehearsed here."""
+
     room_id: str
     title: Localised
     status: str
     rehearsal: bool
+    rehearsal_of: str | None
     host_name: str
     starts_at_ms: int | None
     started_at_ms: int | None

@@ -167,6 +167,7 @@ def room_shown(room: Room) -> models.RoomShown:
         title=room.title,
         status=room.status,
         rehearsal=room.rehearsal,
+        rehearsal_of=room.rehearsal_of,
         host_name=room.host_name,
         starts_at_ms=room.starts_at_ms,
         started_at_ms=room.started_at_ms,
