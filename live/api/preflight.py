@@ -37,7 +37,10 @@ class Check(Model):
 
 
 class PreflightShown(Model):
+    """`rehearsal_of`: the room whose show is rehearsed here."""
+
     checks: list[Check]
+    rehearsal_of: str | None
 
 
 async def _preflight(call: Call) -> PreflightShown:
@@ -51,6 +54,7 @@ async def _preflight(call: Call) -> PreflightShown:
     words = len(settings.blocked_words)
     space = await asyncio.to_thread(_space, settings.data_dir, settings.recording_free_mb << 20)
     return PreflightShown(
+        rehearsal_of=room.rehearsal_of,
         checks=[
             Check(check="picture", light="good" if media is not None and media.get("publishing") else "warn"),
             Check(check="clock", light="bad" if "clock_skew" in red else "good"),
@@ -59,7 +63,7 @@ async def _preflight(call: Call) -> PreflightShown:
             Check(check="words", light="good" if words else "warn", facts={"words": words}),
             *([rehearsal] if rehearsal is not None else []),
             *([space] if settings.recordings and not room.rehearsal else []),
-        ]
+        ],
     )
 
 

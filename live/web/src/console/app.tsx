@@ -8,6 +8,7 @@ import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
 import { DeskRequestCard } from "./desk-strip";
 import { KeysSheet, useKeys } from "./keys";
+import { Late } from "./late";
 import type { Tab } from "./room-desk";
 import { RoomColumn } from "./room-column";
 import { Rooms } from "./rooms";
@@ -72,6 +73,7 @@ const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
   ["desk", "desk_tab"],
   ["plots", "plots"],
   ["chat", "chat"],
+  ["questions", "questions"],
   ["video", "video"],
   ["orders", "orders"],
   ["people", "people"],
@@ -120,6 +122,7 @@ function Desk() {
       <DeskRequestCard />
       {desk.isKeysOpen.value && <KeysSheet />}
       {desk.isSummaryOpen.value && <LateSummary />}
+      {desk.isPreflightOpen.value && <Late load={() => import("./preflight").then((module) => module.PreflightSheet)} onFailed={() => (desk.isPreflightOpen.value = false)} />}
     </div>
   );
 }

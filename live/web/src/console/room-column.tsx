@@ -1,13 +1,11 @@
 import { useDesk } from "./context";
 import { ChatPanel } from "./chat-panel";
-import { LogPanel } from "./log-panel";
+import { Late } from "./late";
 import { OrdersPanel } from "./orders-panel";
-import { PeoplePanel } from "./people-panel";
-import { PublishPanel } from "./publish-panel";
 import type { SideTab } from "./room-desk";
 import { w } from "./words";
 
-const ALL_TABS: readonly SideTab[] = ["chat", "video", "orders", "people", "log"];
+const ALL_TABS: readonly SideTab[] = ["chat", "questions", "video", "orders", "people", "log"];
 
 /** The room: what people say, what they ordered, and what we did. */
 export function RoomColumn() {
@@ -15,6 +13,7 @@ export function RoomColumn() {
   const tab = desk.sideTab.value;
   const TABS = ALL_TABS.filter((name) => (name !== "video" && name !== "people") || desk.may("produce"));
   const waiting = desk.moderation.held.value.length;
+  const asked = desk.questions.value?.list.value.filter((one) => !one.isAnswered).length ?? 0;
   return (
     <section class="panel room-column" aria-label={w("chat")} data-panel="room">
       <div class="side-tabs" role="tablist">
@@ -39,13 +38,27 @@ export function RoomColumn() {
           >
             {w(name)}
             {name === "video" && desk.broadcast.state.value === "live" && <span class="tab-live" aria-hidden="true" />}
+            {name === "questions" && asked > 0 && <span class="tab-count num">{asked}</span>}
             {name === "chat" && waiting > 0 && <span class="tab-count num">{waiting}</span>}
           </button>
         ))}
       </div>
       <div class="side-body" role="tabpanel" id={`side-${tab}`} aria-labelledby={`tab-${tab}`}>
-        {tab === "chat" ? <ChatPanel /> : tab === "video" ? <PublishPanel /> : tab === "orders" ? <OrdersPanel /> : tab === "people" ? <PeoplePanel /> : <LogPanel />}
+        {tab === "chat" ? <ChatPanel /> : tab === "orders" ? <OrdersPanel /> : <LateTab key={tab} tab={tab} />}
       </div>
     </section>
   );
 }
+
+/** One of the tabs that are looked at now and then: it comes when it is. A failure leads back to the chat. */
+function LateTab({ tab }: { tab: keyof typeof LATE }) {
+  const desk = useDesk();
+  return <Late load={LATE[tab]} onFailed={() => (desk.sideTab.value = "chat")} />;
+}
+
+const LATE = {
+  questions: () => import("./questions-panel").then((module) => module.QuestionsPanel),
+  video: () => import("./publish-panel").then((module) => module.PublishPanel),
+  people: () => import("./people-panel").then((module) => module.PeoplePanel),
+  log: () => import("./log-panel").then((module) => module.LogPanel),
+};

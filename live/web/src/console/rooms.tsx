@@ -1,6 +1,8 @@
+import { useState } from "preact/hooks";
 import { BoltIcon, ChevronIcon } from "../shared/icons";
 import { localised, shared } from "../shared/words";
 import { useConsole } from "./context";
+import { Late } from "./late";
 import { Empty, ProblemLine } from "./parts";
 import { LanguageButton } from "./sign-in";
 import { w } from "./words";
@@ -10,6 +12,7 @@ export function Rooms() {
   const session = useConsole();
   const user = session.user.value;
   const rooms = session.rooms.value;
+  const [isNew, setNew] = useState(false);
   return (
     <main class="door">
       <section class="door-card door-wide">
@@ -49,6 +52,14 @@ export function Rooms() {
             })}
           </ul>
         )}
+        {Object.values(user?.roles ?? {}).includes("owner") &&
+          (isNew ? (
+            <Late load={() => import("./new-show").then((module) => module.NewShow)} onFailed={() => setNew(false)} />
+          ) : (
+            <button type="button" class="button button-wide" data-testid="new-show" onClick={() => setNew(true)}>
+              {w("new_show")}
+            </button>
+          ))}
         <div class="door-foot">
           <span>{w("signed_in_as", { name: user?.name ?? "" })}</span>
           <button type="button" class="link" onClick={() => void session.signOut()}>

@@ -297,6 +297,7 @@ export interface RoomInfo {
   title: Localised;
   status: RoomStatus;
   rehearsal: boolean;
+  rehearsal_of: string | null;
   host_name: string;
   starts_at_ms: number | null;
   started_at_ms: number | null;
