@@ -27,8 +27,8 @@ _SHOWN: Final = tuple(models.OrderShown.model_fields)
 
 STATE: Final = Query(
     "state",
-    "One of: placed, paid, fulfilled, refunded, cancelled, expired.",
-    rf"^({'|'.join(orders.STATES)})$",
+    "One of: placed, paid, fulfilled, refunded, cancelled, expired; or by the payment: paying, failed, unpaid.",
+    rf"^({'|'.join((*orders.STATES, *orders.BY_PAYMENT))})$",
 )
 SEARCH: Final = Query("q", "Part of an order's number or of a name, 1 to 80 characters.", r"^.{1,80}$")
 ROOM: Final = Query("room_id", "Only of this room.", r"^rm_[A-Za-z0-9_]{1,60}$")

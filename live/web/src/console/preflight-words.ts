@@ -31,7 +31,7 @@ export const preflightWords = defineWords(
     floors_good: "No price is below its floor.",
     floors_bad: "{below} prices are below their floor.",
     moderator: "Moderator",
-    moderator_good: "{moderators} work here.",
+    moderator_good: "Moderators: {moderators}.",
     moderator_warn: "Nobody is a moderator of this room. Invite one under People.",
     words: "Word list",
     words_good: "{words} words hold a comment back.",
