@@ -14,10 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.errors import Invalid, NotFound, OutOfState
 from commerce.pages import after_cursor, encode_cursor, page_size
-from commerce.payments.attempts import LIVE
+from commerce.schema import LIVE_ATTEMPTS, payment_attempt
 from commerce.schema import hold as hold_table
 from commerce.schema import order as order_table
-from commerce.schema import payment_attempt
 
 TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     ("placed", "pay"): "paid",
@@ -192,7 +191,7 @@ def _by_payment(how: str) -> tuple[ColumnElement[bool], ...]:
         .scalar_subquery()
     )
     if how == "paying":
-        return order_table.c.state == "placed", newest.in_(LIVE)
+        return order_table.c.state == "placed", newest.in_(LIVE_ATTEMPTS)
     return order_table.c.state.in_(("placed", "expired", "cancelled")), newest == "declined"
 
 
