@@ -287,6 +287,8 @@ class Stats(Model):
     likes: int
     comments: int
     orders: dict[str, int]
+    delay_ms: int | None
+    """How late half of the viewers' pictures are at most, as their pages say; None while nobody sees one."""
 
 
 class AuditEntry(Model):

@@ -22,7 +22,10 @@ def light(page: Page, check: str) -> str | None:
 @pytest.fixture
 def own_show(tmp_path: Path) -> Iterator[Show]:
     """One that may get more rooms: others' consoles then ask which."""
-    with Show(tmp_path, roles=("web", "hub", "worker")) as running:
+    words = tmp_path / "words.txt"
+    words.write_text("# what we don't want to read\nsnake oil\n")
+    environment = {"FLASHROOM_BLOCKED_WORDS_FILE": str(words)}
+    with Show(tmp_path / "show", roles=("web", "hub", "worker"), environment=environment) as running:
         yield running
 
 
@@ -50,6 +53,7 @@ def test_a_new_room_is_checked_rehearsed_and_left_as_it_was(own_show: Show, new_
     assert light(page, "picture") == "warn"
     assert light(page, "rehearsal") == "warn"
     assert light(page, "sound") == "unknown"
+    assert light(page, "words") == "good"
     page.get_by_test_id("rehearse").click()
     expect(page.get_by_test_id("console")).to_have_attribute("data-rehearsal", "yes")
     expect(page.get_by_test_id("rehearsal")).to_be_visible()
@@ -106,3 +110,11 @@ def test_questions_are_on_a_phone_too(show: Show, new_page: NewPage) -> None:
     remote = sign_in(lambda **_: new_page(), show)
     remote.get_by_test_id("bottom-questions").click()
     expect(remote.get_by_test_id("questions")).to_be_visible()
+
+
+def test_a_comment_with_a_listed_word_waits_for_a_moderator(own_show: Show, new_page: NewPage) -> None:
+    viewer, console = join(new_page, own_show, "Quinn"), sign_in(new_page, own_show)
+    viewer.get_by_test_id("comment-input").fill("This is SNAKE OIL")
+    viewer.keyboard.press("Enter")
+    expect(console.get_by_test_id("held")).to_contain_text("SNAKE OIL")
+    expect(console.get_by_test_id("comment").filter(has_text="SNAKE OIL")).to_have_count(0)

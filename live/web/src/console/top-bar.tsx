@@ -191,6 +191,7 @@ function Figures() {
   return (
     <div class="figures" tabIndex={0} role="region" aria-label={w("figures")}>
       <dl>
+        {stats && stats.delay_ms !== null && <Figure name={w("delay")} title={w("delay_means")} testid="delay" quiet value={`${(stats.delay_ms / 1000).toFixed(1)} s`} />}
         <Figure
           name={w("watching")}
           title={w("watching_means") + simulated(stats?.ghosts)}

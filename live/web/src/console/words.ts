@@ -39,6 +39,8 @@ export const words = defineWords(
     end_show: "End the show",
     // top bar
     watching_peak: "peak {n}",
+    delay: "Delay",
+    delay_means: "How late half of the viewers' pictures are at most, as their pages measure it.",
     watching: "Watching",
     likes: "Likes",
     comments: "Comments",
@@ -700,6 +702,8 @@ export const words = defineWords(
     go_away: "显示“主播暂离”",
     end_show: "结束直播",
     watching_peak: "峰值 {n}",
+    delay: "延迟",
+    delay_means: "一半观众的画面最多晚这么久，由他们的页面测得。",
     watching: "在线",
     likes: "点赞",
     comments: "评论",
