@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.errors import Invalid, NotFound, OutOfState
 from commerce.pages import after_cursor, encode_cursor, page_size
+from commerce.schema import LIVE_ATTEMPTS, payment_attempt
 from commerce.schema import hold as hold_table
 from commerce.schema import order as order_table
 
@@ -31,6 +32,8 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
 """(state, action) -> next state. What is not here is refused."""
 
 STATES: Final = ("placed", "paid", "fulfilled", "refunded", "cancelled", "expired")
+BY_PAYMENT: Final = ("paying", "failed", "unpaid")
+"""Orders by their payment: the last try is under way; it was declined, without another since; no money ever came."""
 MAX_QUERY_CHARACTERS: Final = 80
 _EVENT_NAMES: Final = (
     *("order_id", "order_number", "room_id", "buyer_id", "buyer_name", "sale_id", "hold_id", "product_id"),
@@ -152,15 +155,21 @@ async def list_for_room(
     limit: int = 50,
     cursor: str | None = None,
 ) -> tuple[list[Order], str | None]:
-    """A room's orders, newest first, ghosts' included; `query` matches number, buyer's name and receiver's name."""
+    """A room's orders, newest first, ghosts' included; `query` matches number, buyer's name and receiver's name.
+
+    `state` is one of STATES or BY_PAYMENT.
+    """
     return await _page(c, _room_query(room_id, state, query), limit, cursor)
 
 
 def _room_query(room_id: str, state: str | None, query: str | None) -> Select[Any]:
     statement = _orders().where(order_table.c.room_id == room_id)
-    if state is not None:
+    if state in BY_PAYMENT:
+        statement = statement.where(*_by_payment(state or ""))
+    elif state is not None:
         if state not in STATES:
-            raise Invalid("bad_state", f"state is one of {', '.join(STATES)}", field="state")
+            allowed = ", ".join((*STATES, *BY_PAYMENT))
+            raise Invalid("bad_state", f"state is one of {allowed}", field="state")
         statement = statement.where(order_table.c.state == state)
     if query:
         if len(query) > MAX_QUERY_CHARACTERS:
@@ -168,6 +177,22 @@ def _room_query(room_id: str, state: str | None, query: str | None) -> Select[An
         columns = (order_table.c.order_number, order_table.c.buyer_name, order_table.c.name)
         statement = statement.where(or_(*(column.icontains(query, autoescape=True) for column in columns)))
     return statement
+
+
+def _by_payment(how: str) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on the newest attempt; one that failed and was paid after all is no failure."""
+    if how == "unpaid":
+        return (order_table.c.paid_at_ms.is_(None),)
+    newest = (
+        select(payment_attempt.c.state)
+        .where(payment_attempt.c.order_id == order_table.c.order_id)
+        .order_by(payment_attempt.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    if how == "paying":
+        return order_table.c.state == "placed", newest.in_(LIVE_ATTEMPTS)
+    return order_table.c.state.in_(("placed", "expired", "cancelled")), newest == "declined"
 
 
 async def _page(

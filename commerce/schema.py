@@ -261,7 +261,9 @@ payment_attempt = Table(
 )
 # One attempt at a time may still become money. A second *succeeded* one is possible (a provider that changes its mind late)
 # and is refunded by the cashier, so it must be storable.
-_LIVE = payment_attempt.c.state.in_(("created", "pending", "unknown"))
+LIVE_ATTEMPTS: Final = ("created", "pending", "unknown")
+"""A payment attempt of these states may still become money."""
+_LIVE = payment_attempt.c.state.in_(LIVE_ATTEMPTS)
 Index(
     "uq_payment_attempt_live",
     payment_attempt.c.order_id,

@@ -1,4 +1,4 @@
-"""`flashroom account add|list` and `flashroom role give|take`: who may do what, from the machine's own terminal.
+"""`flashroom account add|list`, `role give|take` and `room add`: who may do what where, from the machine's own terminal.
 
 The first owner of a room is made here; everybody else can be given a role in the console.
 """
@@ -99,6 +99,31 @@ def take_role(settings: Settings, room_id: str, email: str) -> int:
             removed = await people.remove(c, "owner", room_id, await _account(c, email))
             await _note(c, room_id, "person_remove", removed.user_id, removed.role, None)
         print(f"{email} has no role in {room_id} any more")
+
+    return _run(settings, work)
+
+
+def add_room(settings: Settings, title: str, email: str) -> int:
+    """Open a room whose owner is that account."""
+
+    async def work(database: Database) -> None:
+        room_id = new_id("rm")
+        async with database.begin() as c:
+            user_id = await _account(c, email)
+            owner = await identity.get_user(c, user_id)
+            assert owner is not None
+            await rooms.create(
+                c,
+                room_id=room_id,
+                title={"en": title},
+                host_name=owner.name,
+                rehearsal=False,
+                product_ids=(),
+                now_ms=wall_clock_ms(),
+            )
+            await people.give(c, room_id, user_id, "owner")
+            await _note(c, room_id, "person_role", user_id, None, "owner")
+        print(f"{room_id}: {settings.web_url}/console?room={room_id}")
 
     return _run(settings, work)
 

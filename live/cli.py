@@ -83,6 +83,13 @@ def _add_people(roles: Any) -> None:
     add.add_argument("email")
     add.add_argument("name")
     actions.add_parser("list", help="the newest 500")
+    room = roles.add_parser("room", help="open a room for a show")
+    actions = room.add_subparsers(dest="action", required=True)
+    add = actions.add_parser(
+        "add", help="before its show, without products; its people are set in the console"
+    )
+    add.add_argument("title")
+    add.add_argument("email", help="of its owner's account")
     role = roles.add_parser("role", help="give an account a role in a room, or take it away")
     actions = role.add_subparsers(dest="action", required=True)
     give = actions.add_parser("give", help="in place of the one it has")
@@ -103,7 +110,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int | None:
         if parsed.action == "list":
             return money_cli.list_webhooks(settings)
         return money_cli.replay_webhook(settings, parsed.provider, parsed.event_id)
-    if parsed.role in ("account", "role"):
+    if parsed.role in ("account", "role", "room"):
         return _run_people(parsed, settings)
     module, function = ROLES[parsed.role].function.split(":")
     answer: int | None = getattr(importlib.import_module(module), function)(settings)
@@ -117,6 +124,8 @@ def _run_people(parsed: argparse.Namespace, settings: Settings) -> int:
         if parsed.action == "add":
             return account_cli.add_account(settings, parsed.email, parsed.name)
         return account_cli.list_accounts(settings)
+    if parsed.role == "room":
+        return account_cli.add_room(settings, parsed.title, parsed.email)
     if parsed.action == "give":
         return account_cli.give_role(settings, parsed.room_id, parsed.email, parsed.as_role)
     return account_cli.take_role(settings, parsed.room_id, parsed.email)

@@ -42,6 +42,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         broker = await Broker.connect(settings.redis_url)
         stack.push_async_callback(broker.aclose)
+        broker.set_word_list(settings.blocked_words)
         redis = connect_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         desk = HoldDesk(

@@ -25,12 +25,22 @@ def media_time_ms(media: Mapping[str, Any] | None, at_ms: int) -> int | None:
     return int(at_ms - zero_ms)
 
 
-async def with_media_time(broker: Broker, room_id: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """An event's data with the `media_time_ms` of its `at_ms`, where there is one. A Redis that doesn't answer costs only that."""
+async def media_now(broker: Broker, room_id: str) -> Mapping[str, Any] | None:
+    """The room's value `media`; None before there was one, and while Redis doesn't answer, which costs only what hangs on it."""
     try:
         _, media = await broker.value(room_id, "media") or (0, None)
     except (RedisError, OSError, TimeoutError) as error:
-        log.warning("a cue of room %s has no media time: %s", room_id, error)
-        return dict(data)
+        log.warning("nobody says what is on air in room %s: %s", room_id, error)
+        return None
+    return media
+
+
+def timed(data: Mapping[str, Any], media: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is published, with the `media_time_ms` of its `at_ms`, where there is one."""
     found = media_time_ms(media, data["at_ms"])
     return dict(data) if found is None else {**data, "media_time_ms": found}
+
+
+async def with_media_time(broker: Broker, room_id: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's data with the `media_time_ms` of its `at_ms`, where there is one. A Redis that doesn't answer costs only that."""
+    return timed(data, await media_now(broker, room_id))

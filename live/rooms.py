@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce.errors import NotFound, Refused
+from commerce.errors import NotFound, OutOfState, Refused
 from live.schema import room, room_product
 from realtime.protocol import Value
 
@@ -29,6 +29,7 @@ class Room:
     host_name: str
     status: str
     rehearsal: bool
+    rehearsal_of: str | None
     starts_at_ms: int | None
     started_at_ms: int | None
     pinned_product_id: str | None
@@ -102,10 +103,14 @@ async def create(
     rehearsal: bool,
     product_ids: Sequence[str],
     now_ms: int,
+    rehearsal_of: str | None = None,
 ) -> None:
-    """A room before its show, with its products in order; does nothing when it exists."""
-    if (await c.execute(select(room.c.room_id).where(room.c.room_id == room_id))).first() is not None:
+    """A room before its show, with its products in order; does nothing when it exists. Raises OutOfState `rooms_full`."""
+    known = set((await c.execute(select(room.c.room_id))).scalars())
+    if room_id in known:
         return
+    if len(known) >= MAX_ROOMS:
+        raise OutOfState("rooms_full", f"There are {MAX_ROOMS} rooms already.", most=MAX_ROOMS)
     await c.execute(
         insert(room).values(
             room_id=room_id,
@@ -113,6 +118,7 @@ async def create(
             host_name=host_name,
             status="preshow",
             rehearsal=rehearsal,
+            rehearsal_of=rehearsal_of,
             slow_mode_s=0,
             review=False,
             chat_off=False,

@@ -61,6 +61,7 @@ room = Table(
     Column("host_name", String(40), nullable=False),
     Column("status", String(16), nullable=False),
     Column("rehearsal", Boolean, nullable=False),
+    Column("rehearsal_of", String(64), unique=True),  # the room whose show is rehearsed here
     Column("starts_at_ms", BigInteger),  # as announced
     Column("started_at_ms", BigInteger),
     Column("pinned_product_id", String(64)),

@@ -18,6 +18,7 @@ from live.payment_settings import PaymentSettings
 from realtime import redis_urls
 
 MIN_SECRET_CHARACTERS: Final = 32
+MAX_WORDS_CHARACTERS: Final = 1_000_000
 _ICE_SERVER: Final = re.compile(r"(?:stuns?|turns?):[A-Za-z0-9.\-\[\]:]{1,255}(?:\?transport=(?:udp|tcp))?")
 _ORIGIN: Final = re.compile(r"https?://(?:\*\.)?[A-Za-z0-9.\-]{1,253}(?::(?:[0-9]{1,5}|\*))?")
 _T = TypeVar("_T")
@@ -64,6 +65,7 @@ class Settings:
     recording_days: int  # 0: kept until somebody deletes them
     recording_free_mb: int
     replays: bool  # viewers may watch what was recorded
+    blocked_words: tuple[str, ...] = field(repr=False)  # a comment with one of them waits for a moderator
     trusted_proxies: tuple[str, ...]
     web_limits: bool
     cool_down_ms: int  # after a refund or a cancelled order, until the same person's next; 0: none
@@ -147,6 +149,7 @@ class Settings:
             recording_days=reader.integer("FLASHROOM_RECORDING_DAYS", 30, 0, 3650),
             recording_free_mb=reader.integer("FLASHROOM_RECORDING_FREE_MB", 2048, 64, 1_000_000),
             replays=reader.choice("FLASHROOM_REPLAYS", ("on", "off"), "on") == "on",
+            blocked_words=reader.lines_of("FLASHROOM_BLOCKED_WORDS_FILE"),
             trusted_proxies=reader.words("FLASHROOM_TRUSTED_PROXIES"),
             web_limits=reader.choice("FLASHROOM_RATE_LIMITS", ("on", "off"), "on") == "on",
             cool_down_ms=reader.integer("FLASHROOM_COOL_DOWN_S", 3, 0, 60) * 1000,
@@ -192,6 +195,23 @@ class _Reader:
 
     def words(self, name: str) -> tuple[str, ...]:
         return tuple(word.strip() for word in self.environment.get(name, "").split(",") if word.strip())
+
+    def lines_of(self, name: str) -> tuple[str, ...]:
+        """The lines of the file that a variable names, without empty ones and those that begin with `#`."""
+        path = self.environment.get(name, "").strip()
+        if not path:
+            return ()
+        try:
+            with Path(path).open(encoding="utf-8") as file:
+                text = file.read(MAX_WORDS_CHARACTERS + 1)
+        except (OSError, UnicodeDecodeError) as error:
+            return self._checked(name, (), False, f"names a file that can't be read as UTF-8: {error}", ())
+        short = len(text) <= MAX_WORDS_CHARACTERS
+        lines = tuple(line.strip() for line in text.splitlines())
+        found = tuple(line for line in lines if line and not line.startswith("#"))
+        return self._checked(
+            name, found, short, f"names a file above {MAX_WORDS_CHARACTERS:,} characters", ()
+        )
 
     def ice_servers(self, name: str) -> tuple[str, ...]:
         found = self.words(name)

@@ -54,6 +54,7 @@ class Wiring:
     cashier: Cashier
     after_sales: AfterSales
     media_places: Places
+    preflight: Preflight
 
 
 @asynccontextmanager
@@ -70,6 +71,7 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
         stack.push_async_callback(broker.aclose)
         sandbox = Sandbox(database, settings.key("sandbox webhook"), wall_clock_ms)
         providers = payment_providers.build(settings, sandbox)
+        preflight = Preflight(redis, providers, wall_clock_ms)
         yield Wiring(
             settings=settings,
             database=database,
@@ -83,7 +85,7 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
                 ledger,
                 wall_clock_ms,
                 new_id,
-                lights=Preflight(redis, providers, wall_clock_ms).lights,
+                lights=preflight.lights,
             ),
             checkout=Checkout(database, ledger, settings.key("hold token"), wall_clock_ms, new_id),
             sandbox=sandbox,
@@ -91,4 +93,5 @@ async def connected(settings: Settings) -> AsyncIterator[Wiring]:
             cashier=Cashier(database, ledger, providers, wall_clock_ms, new_id),
             after_sales=AfterSales(database, ledger, wall_clock_ms, new_id),
             media_places=Places(redis),
+            preflight=preflight,
         )

@@ -10,11 +10,11 @@ from sqlalchemy import Row, Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.errors import NotFound
+from commerce.schema import LIVE_ATTEMPTS, payment_attempt
 from commerce.schema import hold as hold_table
 from commerce.schema import order as order_table
-from commerce.schema import payment_attempt
 
-LIVE: Final = ("created", "pending", "unknown")
+LIVE: Final = LIVE_ATTEMPTS
 """Such an attempt may still become money."""
 
 OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {

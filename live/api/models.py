@@ -114,10 +114,13 @@ class Ticket(Model):
 
 
 class RoomShown(Model):
+    """`rehearsal_of`: the room whose show is rehearsed here."""
+
     room_id: str
     title: Localised
     status: str
     rehearsal: bool
+    rehearsal_of: str | None
     host_name: str
     starts_at_ms: int | None
     started_at_ms: int | None
@@ -284,6 +287,8 @@ class Stats(Model):
     likes: int
     comments: int
     orders: dict[str, int]
+    delay_ms: int | None
+    """How late half of the viewers' pictures are at most, as their pages say; None while nobody sees one."""
 
 
 class AuditEntry(Model):

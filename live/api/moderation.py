@@ -17,6 +17,10 @@ class PinnedComment(models.Model):
     comment_id: Annotated[str, StringConstraints(pattern=r"^co_[A-Za-z0-9_]{1,60}$")] | None
 
 
+class Answered(models.Model):
+    answered: bool
+
+
 async def _note(call: Call, action: str, target: str, after: Any = None, before: Any = None) -> None:
     async with call.wiring.database.begin() as c:
         await record(c, call, action, target, before=before, after=after)
@@ -74,6 +78,17 @@ async def _tell_deleted(call: Call, *, restored: bool) -> None:
         call.in_room.room_id, events=[("comment_deleted", event)], once=f"deleted:{call.action_id}"
     )
     await _note(call, "comment_restore" if restored else "comment_delete", comment_id)
+
+
+async def _mark_answered(call: Call) -> None:
+    """An event, so that all consoles agree; viewers' pages have no use for it."""
+    body: Answered = call.body
+    comment_id = call.parameter("comment_id")
+    event = {"id": comment_id, "answered": body.answered}
+    await call.wiring.broker.publish(
+        call.in_room.room_id, events=[("comment_answered", event)], once=f"answered:{call.action_id}"
+    )
+    await _note(call, "comment_answered" if body.answered else "comment_not_answered", comment_id)
 
 
 async def _mute(call: Call) -> None:
@@ -158,6 +173,13 @@ ENDPOINTS = (
         "Undo a deletion",
         _restore_comment,
         body=models.Empty,
+    ),
+    _endpoint(
+        "PUT",
+        "comments/{comment_id}/answered",
+        "Say whether a question has been answered; everybody who moderates sees it",
+        _mark_answered,
+        body=Answered,
     ),
     _endpoint(
         "PUT",

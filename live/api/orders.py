@@ -14,7 +14,7 @@ from commerce.orders import Order
 from commerce.payments import attempts
 from commerce.payments.attempts import Attempt
 from commerce.sale_rules import BINDABLE
-from live import cool_down
+from live import cool_down, rooms
 from live.api import models
 from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, Query, record
 from live.limits import WEBHOOK
@@ -27,8 +27,8 @@ _SHOWN: Final = tuple(models.OrderShown.model_fields)
 
 STATE: Final = Query(
     "state",
-    "One of: placed, paid, fulfilled, refunded, cancelled, expired.",
-    rf"^({'|'.join(orders.STATES)})$",
+    "One of: placed, paid, fulfilled, refunded, cancelled, expired; or by the payment: paying, failed, unpaid.",
+    rf"^({'|'.join((*orders.STATES, *orders.BY_PAYMENT))})$",
 )
 SEARCH: Final = Query("q", "Part of an order's number or of a name, 1 to 80 characters.", r"^.{1,80}$")
 ROOM: Final = Query("room_id", "Only of this room.", r"^rm_[A-Za-z0-9_]{1,60}$")
@@ -139,8 +139,17 @@ async def _room_orders(call: Call) -> models.OrderPage:
     return models.OrderPage(orders=[shown_to(call, order) for order in found], next_cursor=next_cursor)
 
 
+async def _refuse_money_in_rehearsal(call: Call, provider: str) -> None:
+    """What is ordered in a rehearsal is paid with test cards alone."""
+    async with call.wiring.database.read() as c:
+        order = await orders.find(c, call.parameter("order_id"))
+        if order is not None and provider != "sandbox" and (await rooms.get(c, order.room_id)).rehearsal:
+            raise Refused("rehearsal_payment", "In a rehearsal only the sandbox's test cards pay.")
+
+
 async def _pay(call: Call) -> models.PaymentAnswer:
     body: models.NewPayment = call.body
+    await _refuse_money_in_rehearsal(call, body.provider)
     order, attempt = await call.wiring.cashier.pay(
         call.parameter("order_id"),
         call.buyer_id,
@@ -188,6 +197,11 @@ CNY_ONLY: Final = ("alipay", "wechat_pay")
 
 
 async def _providers(call: Call) -> models.PaymentProviders:
+    room_id, names = call.query("room_id"), list(call.wiring.providers)
+    if room_id is not None:
+        async with call.wiring.database.read() as c:
+            if (await rooms.get(c, room_id)).rehearsal:
+                names = [name for name in names if name == "sandbox"]
     return models.PaymentProviders(
         providers=[
             models.PaymentProvider.model_validate(
@@ -197,7 +211,7 @@ async def _providers(call: Call) -> models.PaymentProviders:
                     "currencies": ["CNY"] if name in CNY_ONLY else None,
                 }
             )
-            for name in call.wiring.providers
+            for name in names
         ]
     )
 
@@ -285,10 +299,11 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/payment-providers",
-        summary="Who can be paid through here",
+        summary="Who can be paid through here; of a room: a rehearsal takes test cards alone",
         tag="orders",
         handler=_providers,
         answer=models.PaymentProviders,
+        queries=(ROOM,),
     ),
     Endpoint(
         method="POST",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from live.api import models
 from live.api.desk import in_time, saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
 from live.api.sales import shown_sales
+from live.decision_times import percentile_ms
 from live.media_time import with_media_time
 from live.projector import PRIVATE_STATES
 from live.rooms import Room
 from live.shared_reads import SharedReads
+from realtime import delays
 
 SALES_SHOWN: Final = 30
 AUDIT_SEARCH: Final = Query("q", "Part of an action, of who did it or of what it was done to.", r"^.{1,80}$")
@@ -140,7 +143,13 @@ async def _stats(call: Call) -> models.Stats:
         likes=likes[1]["total"] if likes else 0,
         comments=await broker.comment_count(room_id),
         orders=counted,
+        delay_ms=_median_ms(await broker.delays(room_id)),
     )
+
+
+def _median_ms(counts: Sequence[int]) -> int | None:
+    pages = [sum(one) for one in zip(*delays.by_way(counts).values(), strict=True)]
+    return round(percentile_ms(pages, 0.5, delays.BOUNDS_MS)) if sum(pages) else None
 
 
 async def _audit(call: Call) -> models.AuditPage:
@@ -171,6 +180,7 @@ def room_shown(room: Room) -> models.RoomShown:
         title=room.title,
         status=room.status,
         rehearsal=room.rehearsal,
+        rehearsal_of=room.rehearsal_of,
         host_name=room.host_name,
         starts_at_ms=room.starts_at_ms,
         started_at_ms=room.started_at_ms,

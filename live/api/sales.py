@@ -8,11 +8,11 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from commerce import allocation_log
-from commerce.errors import Invalid, OutOfState, Unavailable
+from commerce import allocation_log, catalogue
+from commerce.errors import Invalid, OutOfState, Refused, Unavailable
 from commerce.sale_rules import OCCUPYING, NewSale, Problem, Sale
 from commerce.sales import SaleDesk
-from live import console
+from live import console, rooms
 from live.api import desk as held_desk
 from live.api import models
 from live.api.asking import asking
@@ -61,8 +61,17 @@ def _desk(call: Call, action: str, sale_id: str | None = None) -> SaleDesk:
 async def _create(call: Call) -> models.SaleShown:
     await held_desk.require(call)
     body: models.NewSaleBody = call.body
+    await _require_in_run(call, body.variant_id)
     sale = await _desk(call, "sale_create").create(call.in_room.room_id, NewSale(**body.model_dump()))
     return await shown(call.wiring, sale)
+
+
+async def _require_in_run(call: Call, variant_id: str) -> None:
+    """A room sells what is in its own run of show: a rehearsal can't take a live show's units, nor one room another's."""
+    async with call.wiring.database.read() as c:
+        variant, _ = await catalogue.get_variant(c, variant_id)
+        if variant.product_id not in await rooms.product_ids(c, call.in_room.room_id):
+            raise Refused("not_in_room", "This product is not in the room.")
 
 
 async def _list(call: Call) -> models.SaleList:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from starlette.applications import Starlette
 
 from commerce.clock import wall_clock_ms
-from live.media import aiortc_internals
+from live.media import aiortc_internals, show_captions
 from live.media.announcer import Announcer
 from live.media.app import create_media_app
 from live.media.carrier import Carrier
@@ -127,6 +127,19 @@ class _Redis:
             return None
         return epoch, [(offset, kind, data) for offset, (kind, data) in found]
 
+    async def captions_after(
+        self, room_id: str, entry: str | None
+    ) -> Sequence[tuple[str, show_captions.Line]]:
+        """The lines of captions after an entry; none while Redis doesn't say."""
+        if self.broker is None:
+            return ()
+        try:
+            async with asyncio.timeout(REDIS_ANSWER_S):
+                return await show_captions.after(self.broker.redis, room_id, entry)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("Redis does not say what is said in room %s: %s", room_id, error)
+            return ()
+
     async def aclose(self) -> None:
         if self.broker is not None:
             await self.broker.aclose()
@@ -146,6 +159,7 @@ def create_process_app(settings: Settings) -> Starlette:
     if settings.recordings:
         recordings.show_now = redis.show_now
         recordings.events_after = redis.events_after
+        recordings.captions_after = redis.captions_after
     announcer.recording_state = recordings.state
     inner = app.router.lifespan_context
 

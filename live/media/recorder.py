@@ -19,6 +19,7 @@ from live.media import finish
 from live.media.feed import REST_KEY_FRAMES_S, Feeds, Fragment
 from live.media.recordings import Recording, Shelf, sync_folder
 from live.media.sessions import Session, Sessions
+from live.media.show_captions import CaptionLog, Line
 from live.media.show_events import EventLog, Position
 from live.problems import HttpProblem
 
@@ -52,6 +53,10 @@ ShownEvent = tuple[int, str, Any]
 
 async def _nothing_happens(_: str, __: Position | None) -> None:
     return None
+
+
+async def _nothing_is_said(_: str, __: str | None) -> Sequence[tuple[str, Line]]:
+    return ()
 
 
 async def _nobody_knows(_: str) -> ShowNow | None:
@@ -141,6 +146,7 @@ class _Running:
     started_at_ms: int
     events: EventLog
     position: Position | None
+    captions: CaptionLog
     lock: BinaryIO
 
 
@@ -164,6 +170,10 @@ class Recordings:
             [str, Position | None], Awaitable[tuple[str, Sequence[ShownEvent]] | None]
         ] = _nothing_happens
         """A room's events after a position, with the epoch they are of; set where Redis is."""
+        self.captions_after: Callable[[str, str | None], Awaitable[Sequence[tuple[str, Line]]]] = (
+            _nothing_is_said
+        )
+        """The lines of captions after an entry, each with its own; set where Redis is."""
         self.free_bytes = 0
         self.written_bytes = 0
         self.finished = 0
@@ -264,16 +274,20 @@ class Recordings:
             return
         events = EventLog(recording.folder)
         position = await asyncio.to_thread(events.position)
-        self._running[room_id] = _Running(recorder, started_at_ms, events, position, lock)
+        captions = CaptionLog(recording.folder)
+        self._running[room_id] = _Running(recorder, started_at_ms, events, position, captions, lock)
         self._trouble.pop(room_id, None)
         log.info("room %s is recorded", room_id)
 
     async def keep_events(self) -> None:
-        """Write what has happened in the recorded rooms since the last time."""
+        """Write what has happened and was said in the recorded rooms since the last time."""
         for room_id, running in list(self._running.items()):
             await self._keep_events(room_id, running)
 
     async def _keep_events(self, room_id: str, running: _Running) -> None:
+        said = await self.captions_after(room_id, await asyncio.to_thread(running.captions.entry))
+        if said:
+            await asyncio.to_thread(running.captions.append, said, running.started_at_ms)
         answer = await self.events_after(room_id, running.position)
         if answer is None or not answer[1]:
             return

@@ -7,6 +7,7 @@ recordings and nothing else, and nothing here is logged with its query.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from live import problems
 from live.media import tokens
 from live.media.recorder import Recordings
 from live.media.recordings import MEDIA_TYPES, SHOW, Recording
+from live.media.show_captions import TRACK, CaptionLog
 from live.media.show_events import EventLog
 from live.problems import HttpProblem
 
@@ -63,8 +65,14 @@ def _shown(recordings: Recordings, room_id: str, is_owner: bool) -> list[dict[st
         state = "finished" if finished else "unfinished"
         if recordings.is_writing(room_id, recording.started_at_ms):
             state = "recording"
+        folder = f"/recordings/{room_id}/{recording.folder.name}"
+        has_captions = CaptionLog(recording.folder).is_there
         files = [
-            {**file, "url": f"/recordings/{room_id}/{recording.folder.name}/{file['name']}"}
+            {
+                **file,
+                "url": f"{folder}/{file['name']}",
+                "captions_url": f"{folder}/{Path(file['name']).stem}.vtt" if has_captions else None,
+            }
             for file in finished.get("files", [])
         ]
         found.append(
@@ -90,6 +98,9 @@ async def _film(request: Request) -> Response:
         if name == "events.json":
             shown = await asyncio.to_thread(EventLog(recording.folder).shown)
             return JSONResponse({"events": shown}, headers={**_CORS, "Cache-Control": "no-store"})
+        if track := TRACK.fullmatch(name):
+            text = await asyncio.to_thread(_captions, recording, track["film"])
+            return Response(text, media_type="text/vtt", headers={**_CORS, "Cache-Control": "no-store"})
         path = recording.folder / name
         if not SHOW.fullmatch(name) or not recording.is_finished or not path.is_file():
             raise HttpProblem(404, "not_found", "There is no such film, or it is not finished yet.")
@@ -100,6 +111,15 @@ async def _film(request: Request) -> Response:
     if is_owner and "download" in request.query_params:
         return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], filename=download, headers=headers)
     return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=headers)
+
+
+def _captions(recording: Recording, film: str) -> str:
+    """The lines said while a film was made, in its time."""
+    log = CaptionLog(recording.folder)
+    for file in recording.finished().get("files", []):
+        if Path(file["name"]).stem == film and log.is_there:
+            return log.vtt(file["spans"], file["duration_s"])
+    raise HttpProblem(404, "not_found", "There are no captions of such a film.")
 
 
 async def _delete(request: Request) -> Response:

@@ -42,7 +42,7 @@ class EventLog:
         if not events:
             return
         with self._path.open("a+b") as raw, io.TextIOWrapper(raw, "utf-8") as file:
-            if raw.tell() and not self._ends_with_a_line(raw):
+            if raw.tell() and not ends_with_a_line(raw):
                 file.write("\n")  # the process was killed while writing the last one
             for number, (offset, kind, data) in enumerate(events):
                 if kind in KEPT or number == len(events) - 1:
@@ -50,11 +50,6 @@ class EventLog:
                     file.write(
                         json.dumps({"epoch": epoch, "offset": offset, "type": kind, "data": kept}) + "\n"
                     )
-
-    @staticmethod
-    def _ends_with_a_line(raw: BinaryIO) -> bool:
-        raw.seek(-1, io.SEEK_END)
-        return raw.read(1) == b"\n"
 
     def shown(self) -> list[dict[str, Any]]:
         """`{type, at_ms, data}` in order, at most 50,000: what was not deleted."""
@@ -74,14 +69,25 @@ class EventLog:
         return [one for one in found.values() if not one.pop("deleted", False)][:MAX_SHOWN]
 
     def _lines(self) -> list[dict[str, Any]]:
+        return whole_lines(self._path)
+
+
+def ends_with_a_line(raw: BinaryIO) -> bool:
+    """Whether a file of lines, which isn't empty, ends with a whole one."""
+    raw.seek(-1, io.SEEK_END)
+    return raw.read(1) == b"\n"
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """What the lines of a file say; none when it isn't there, and without those that a crash cut."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return []
+    lines = []
+    for line in text.splitlines():
         try:
-            text = self._path.read_text()
-        except FileNotFoundError:
-            return []
-        lines = []
-        for line in text.splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue  # the process was killed while writing it
-        return lines
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # the process was killed while writing it
+    return lines

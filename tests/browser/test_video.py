@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from live.media.finish import finish
 from live.media.recorder import Recorder
 from live.media.recordings import Shelf
+from live.media.show_captions import CaptionLog
 from live.media.show_events import EventLog
 from loadtests.screenshots import Desk
 from loadtests.show import Show
@@ -220,6 +221,32 @@ def test_a_card_waits_for_a_late_picture_its_stock_does_not_and_the_host_sees_ho
         wait_until_sync(lambda quota=quota: on_card(viewer) == (scarf, quota), 20, "the card as before")
     assert was_held
 
+    # Captions wait like cards.
+    viewer.evaluate(
+        """() => {
+          globalThis.captionsSeen = [];
+          setInterval(() => {
+            const text = document.querySelector("[data-testid=captions]")?.textContent ?? "";
+            if (globalThis.captionsSeen.at(-1)?.[0] !== text) globalThis.captionsSeen.push([text, Date.now()]);
+          }, 50);
+        }"""
+    )
+    delay_ms = int(viewer.get_by_test_id("video-delay").get_attribute("data-ms") or 0)
+    assert delay_ms > 1_000
+    said_ms = viewer.evaluate("Date.now()")
+    desk.call("POST", "/api/rooms/rm_demo/captions", {"text": "thirty left", "language": "en"})
+    expect(viewer.get_by_test_id("captions")).to_have_text("thirty left")
+    viewer.wait_for_timeout(100)  # the page looks each 50 ms
+    seen = dict(viewer.evaluate("globalThis.captionsSeen"))
+    assert seen["thirty left"] - said_ms > 0.6 * delay_ms, "it came before its words were heard"
+    # Words that a slow recogniser gives only now belong to a moment that this picture has come to already.
+    said_ms = viewer.evaluate("Date.now()")
+    desk.call("POST", "/api/rooms/rm_demo/captions", {"text": "late words", "delay_ms": 15_000})
+    expect(viewer.get_by_test_id("captions")).to_have_text("late words")
+    viewer.wait_for_timeout(100)
+    seen = dict(viewer.evaluate("globalThis.captionsSeen"))
+    assert seen["late words"] - said_ms < 0.6 * delay_ms
+
     def is_counted() -> bool:
         viewer.wait_for_timeout(200)  # an account may ask 1,200 times a minute
         return bool(desk.http.get("/api/rooms/rm_demo/charts/delays").json()["hls"]["pages"] == 1)
@@ -325,6 +352,14 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_c
             (3, "comment", {"id": "c2", "name": "Bob", "text": "late words", "at_ms": began_ms + 21_000}),
         ],
     )
+    lines = [(1.0, "early caption"), (20.5, "late caption")]
+    CaptionLog(recorder.recording.folder).append(
+        [
+            (f"{n}-0", {"text": text, "language": "en", "at_ms": began_ms + int(at_s * 1000)})
+            for n, (at_s, text) in enumerate(lines, 1)
+        ],
+        began_ms,
+    )
     desk = Desk(filmed)
     sale_id = desk.fire_named("pr_mug", quota=9, countdown_ms=0)
     sale = f"/api/sales/{sale_id}"
@@ -358,3 +393,9 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_c
     shown = viewer.get_by_test_id("replay-video").evaluate("video => [video.currentTime, video.error]")
     assert shown[0] >= 20
     assert shown[1] is None
+    cues = """video => [...(video.textTracks[0]?.activeCues ?? [])].map((cue) => cue.getCueAsHTML().textContent)"""
+    film = viewer.get_by_test_id("replay-video")
+    film.evaluate("video => { video.pause(); video.currentTime = 21; }")
+    wait_until_sync(lambda: film.evaluate(cues) == ["late caption"], 10, "the caption of that moment")
+    film.evaluate("video => { video.currentTime = 2; }")
+    wait_until_sync(lambda: film.evaluate(cues) == ["early caption"], 10, "the caption of another moment")

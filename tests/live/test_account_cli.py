@@ -53,3 +53,17 @@ async def test_what_cannot_be_done_is_said_in_words_and_nothing_changes(
     assert "unknown_room" in capsys.readouterr().err
     assert run("role", "take", terminal.room_id, "owner@example.com") == 1
     assert "last_owner" in capsys.readouterr().err
+
+
+async def test_a_room_is_opened_in_the_terminal_for_its_owner(
+    terminal: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert add(monkeypatch, "mei@example.com", "correct horse", "Mei") == 0
+    capsys.readouterr()
+    assert run("room", "add", "Tea at nine", "mei@example.com") == 0
+    room_id = capsys.readouterr().out.partition(":")[0]
+    browser = terminal.browser()
+    await browser.post("/api/sessions", {"email": "mei@example.com", "password": "correct horse"})
+    page = (await browser.get(f"/api/rooms/{room_id}")).json()
+    assert (page["role"], page["room"]["rehearsal"], page["room"]["host_name"]) == ("owner", False, "Mei")
+    assert run("room", "add", "Tea at nine", "nobody@example.com") == 1

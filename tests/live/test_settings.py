@@ -51,3 +51,14 @@ def test_a_key_serves_one_purpose_and_no_secret_is_shown(tmp_path: Path) -> None
     settings = Settings.read({"FLASHROOM_DATA_DIR": str(tmp_path)})
     assert settings.key("ticket") != settings.key("hold token")
     assert settings.secret.decode() not in repr(settings)
+
+
+def test_blocked_words_are_read_from_a_file_and_a_file_that_cannot_be_is_a_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "words.txt"
+    file.write_text("# swear words\nbloody hell\n\n  坏话 \n", encoding="utf-8")
+    environment = {"FLASHROOM_DATA_DIR": str(tmp_path), "FLASHROOM_BLOCKED_WORDS_FILE": str(file)}
+    assert Settings.read(environment).blocked_words == ("bloody hell", "坏话")
+    for content in (b"\xff\xfe\xff", b"x" * 1_000_001):
+        file.write_bytes(content)
+        with pytest.raises(SettingsError, match="FLASHROOM_BLOCKED_WORDS_FILE"):
+            Settings.read(environment)

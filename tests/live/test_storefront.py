@@ -19,6 +19,7 @@ ROOM = Room(
     host_name="Ana",
     status="preshow",
     rehearsal=False,
+    rehearsal_of=None,
     starts_at_ms=1_795_600_000_000,
     started_at_ms=None,
     pinned_product_id=None,

@@ -97,6 +97,23 @@ MESSAGES: dict[str, bytes] = {
         "e1", 43, [], {"requests": [AT_MS, {"total": 12, "items": {"pr_1": [12, AT_MS]}}]}
     ),
     "a tick that removes a value": tick("e1", 43, [], {"sale:sl_1": [9, None]}),
+    "a tick with a line of captions": tick(
+        "e1",
+        43,
+        [],
+        {
+            "captions": [
+                AT_MS,
+                {
+                    "text": "还剩三十件",
+                    "language": "zh-Hans",
+                    "at_ms": AT_MS - 2_500,
+                    "media_time_ms": 61_500,
+                    "until_ms": AT_MS + 8_000,
+                },
+            ]
+        },
+    ),
     "a tick of seventeen events": tick("e1", 1, [f"t{n}" for n in range(17)]),
     "a reply": protocol.encode_reply(7, {"comment_id": "co_1", "offset": 42}),
     "an empty reply to the highest id": protocol.encode_reply(2**32 - 1, {}),

@@ -189,3 +189,36 @@ async def test_a_buyer_who_comes_back_finds_the_code_to_scan(shop: Shop) -> None
     assert (await host.get(f"/api/orders/{order['order_id']}")).json()["payment"] is None
     providers = (await shop.browser().get("/api/payment-providers")).json()["providers"]
     assert providers == [{"name": "sandbox", "method": "card", "currencies": None}]
+
+
+async def test_orders_are_found_by_how_their_payment_stands(shop: Shop) -> None:
+    host = await shop.staff("host")
+    sale = await shop.open_sale(host, quota=5)
+    numbers: dict[str, str] = {}
+    buyers: dict[str, Browser] = {}
+    for name in ("paid", "declined", "retried", "waiting", "untried"):
+        buyers[name] = await shop.guest(name)
+        decision = await tap(shop, buyers[name], sale["sale_id"], f"request-{name}")
+        numbers[name] = (await place(buyers[name], decision["token"])).json()["order_id"]
+    late = "4000000000000341"
+    for name, card in (
+        ("paid", CARD),
+        ("declined", DECLINED_CARD),
+        ("retried", DECLINED_CARD),
+        ("retried", CARD),
+        ("waiting", late),
+    ):
+        path = f"/api/orders/{numbers[name]}/payments"
+        await buyers[name].post(path, {"method": "card", "card_number": card})
+
+    async def found(state: str) -> set[str]:
+        answer = await host.get(f"/api/rooms/{shop.room_id}/orders?state={state}")
+        by_id = {order_id: name for name, order_id in numbers.items()}
+        return {by_id[order["order_id"]] for order in answer.json()["orders"]}
+
+    assert await found("failed") == {"declined"}
+    assert await found("paying") == {"waiting"}
+    assert await found("unpaid") == {"declined", "waiting", "untried"}
+    await buyers["declined"].post(f"/api/orders/{numbers['declined']}/cancel")
+    assert await found("failed") == {"declined"}, "also when it was let go"
+    assert (await host.get(f"/api/rooms/{shop.room_id}/orders?state=nonsense")).status_code == 422

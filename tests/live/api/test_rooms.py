@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from realtime import delays
 from tests.live.conftest import Shop
 
 
@@ -109,3 +110,14 @@ async def test_a_repeated_announcement_is_said_once(shop: Shop) -> None:
             headers={"Idempotency-Key": "announce-1"},
         )
     assert len(await events(shop)) == 1
+
+
+async def test_the_numbers_say_how_late_half_of_the_pictures_are(shop: Shop) -> None:
+    host = await shop.staff("host")
+    path = f"/api/rooms/{shop.room_id}/stats"
+    assert (await host.get(path)).json()["delay_ms"] is None
+    counts = delays.no_counts()
+    for way, delay_ms in (("webrtc", 300), ("hls", 2_800), ("hls", 3_000)):
+        counts[delays.place_of({"video": way, "delay_ms": delay_ms})] += 1
+    await shop.wiring.broker.enter_delays(shop.room_id, "hub", counts)
+    assert 2_000 <= (await host.get(path)).json()["delay_ms"] <= 3_000

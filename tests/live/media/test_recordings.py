@@ -19,7 +19,7 @@ import av
 import httpx
 import pytest
 
-from live.media import tokens
+from live.media import show_captions, tokens
 from live.media.finish import BUSY, NO_SPACE, finish, whole_bytes
 from live.media.recorder import Recorder, Recordings, ShowNow
 from live.media.recordings import Recording, Shelf
@@ -313,8 +313,16 @@ async def test_who_may_see_and_have_what(server: Recorded) -> None:
         saved = await http.get(url, params={"token": owner, "download": "1"})
         assert "attachment" in saved.headers["content-disposition"]
         assert saved.content == film
-        for name in ("finished.json", "part-1-0001.mp4", "..%2Ffinished.json"):
+        for name in ("finished.json", "part-1-0001.mp4", "..%2Ffinished.json", "show-1.vtt"):
             assert (await http.get(f"{address}/{name}", params={"token": owner})).status_code == 404
+        assert shown["files"][0]["captions_url"] is None, "nobody wrote down what was said"
+        line = {"text": "hello", "language": None, "at_ms": STARTED_MS}
+        show_captions.CaptionLog(folder).append([("1-0", line)], STARTED_MS)
+        [shown] = await listed(viewer)
+        track = shown["files"][0]["captions_url"]
+        assert (await http.get(track)).status_code == 401
+        assert (await http.get(track, params={"token": viewer})).status_code == 200
+        assert (await http.get(f"{address}/show-2.vtt", params={"token": owner})).status_code == 404
         assert (await http.delete(address, params={"token": viewer})).status_code == 403
         assert (await http.delete(address, params={"token": owner})).status_code == 204
         assert not folder.exists()
@@ -348,6 +356,8 @@ class MediaProcess:
                 "at_ms": at_ms,
             }
             await broker.publish("rm_1", events=[("comment", comment)])
+            line = {"text": f"{status} {number}", "language": None, "at_ms": at_ms + number}
+            await show_captions.put(broker.redis, "rm_1", line)
         await broker.publish("rm_1", events=[("comment_deleted", {"id": f"{status}2"})])
         await broker.publish("rm_1", values={"room": (version, room)})
         await broker.aclose()
@@ -387,9 +397,8 @@ async def test_kill_9_loses_a_few_seconds_and_the_next_process_makes_the_film(tm
         assert abs(film.duration_s - file["duration_s"]) < 0.5
         assert film.pictures > 25 * file["duration_s"] * 0.8
         async with httpx.AsyncClient(base_url=show.media_url) as http:
-            answer = await http.get(
-                "/recordings/rm_1", headers={"Authorization": f"Bearer {process.token('replay')}"}
-            )
+            viewer = {"Authorization": f"Bearer {process.token('replay')}"}
+            answer = await http.get("/recordings/rm_1", headers=viewer)
             assert answer.json()["recordings"][0]["files"][0]["spans"] == file["spans"]
             answer = await http.get(
                 f"/recordings/rm_1/{STARTED_MS}/events.json", params={"token": process.token("replay")}
@@ -399,6 +408,14 @@ async def test_kill_9_loses_a_few_seconds_and_the_next_process_makes_the_film(tm
                 "deleted ones are left out"
             )
             assert "viewer_id" not in events[0]["data"]
+            kept = (recording.folder / show_captions.CAPTIONS).read_text().splitlines()
+            assert [json.loads(line)["text"] for line in kept] == ["live 1", "live 2", "ended 1", "ended 2"]
+            [listed] = (await http.get("/recordings/rm_1", headers=viewer)).json()["recordings"]
+            track = await http.get(
+                listed["files"][0]["captions_url"], params={"token": process.token("replay")}
+            )
+            assert track.headers["content-type"].startswith("text/vtt")
+            assert track.text.startswith("WEBVTT")
 
 
 def test_a_film_is_made_by_one_process_and_not_while_another_still_writes(tmp_path: Path) -> None:

@@ -107,7 +107,16 @@ export class ConsoleSession {
 
   async showRooms(): Promise<void> {
     this.closeDesk();
-    await this.enter(true);
+    try {
+      // Roles may have been given since, and rooms opened.
+      const me = await api.get<Me>("/api/me");
+      this.user.value = me.user;
+    } catch (error) {
+      this.fail("failed", error);
+      return;
+    }
+    if (this.user.peek()) await this.enter(true);
+    else this.leave();
   }
 
   private async enter(choose = false): Promise<void> {

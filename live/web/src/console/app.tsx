@@ -22,6 +22,7 @@ import { type ConsoleWord, w } from "./words";
 const AcceptInvite = late(() => import("./accept-invite").then((module) => module.AcceptInvite));
 const ApprovalCards = late(() => import("./approval-cards").then((module) => module.ApprovalCards));
 const KeysSheet = late(() => import("./keys-sheet").then((module) => module.KeysSheet));
+const PreflightSheet = late(() => import("./preflight").then((module) => module.PreflightSheet));
 const Prompter = late(() => import("./prompter/prompter").then((module) => module.Prompter));
 const ScriptSheet = late(() => import("./script-sheet").then((module) => module.ScriptSheet));
 const SummarySheet = late(() => import("./summary").then((module) => module.SummarySheet));
@@ -80,6 +81,7 @@ const TABS: readonly (readonly [Tab, ConsoleWord])[] = [
   ["desk", "desk_tab"],
   ["plots", "plots"],
   ["chat", "chat"],
+  ["questions", "questions"],
   ["video", "video"],
   ["orders", "orders"],
   ["people", "people"],
@@ -141,6 +143,7 @@ function Desk() {
       {desk.approvals.toAnswer.value.length > 0 && <ApprovalCards />}
       {desk.isKeysOpen.value && <KeysSheet />}
       {desk.isSummaryOpen.value && <SummarySheet />}
+      {desk.isPreflightOpen.value && <PreflightSheet />}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { formatTime } from "../shared/clock";
-import { CheckIcon, CloseIcon, MegaphoneIcon, MuteIcon, PinIcon, ShieldIcon, TrashIcon, UndoIcon } from "../shared/icons";
+import { CheckIcon, CloseIcon, MegaphoneIcon, MuteIcon, PinIcon, ReplyIcon, ShieldIcon, TrashIcon, UndoIcon } from "../shared/icons";
 import type { ChatLine } from "../shared/room-store";
 import { language, shared } from "../shared/words";
 import { Composer } from "./composer";
@@ -230,6 +230,11 @@ function LineActions({ line, isStaff, restraint }: { line: ChatLine; isStaff: bo
           onClick={() => void moderation.pin(line)}
         >
           <PinIcon size={16} />
+        </button>
+      )}
+      {!line.deleted && (
+        <button type="button" class="mini" aria-label={`${w("reply")}: ${line.name}`} title={w("reply")} data-testid="reply-to" onClick={() => moderation.replyTo(line)}>
+          <ReplyIcon size={16} />
         </button>
       )}
       {restraint && (

@@ -42,6 +42,7 @@ export class Moderation {
   private readonly poller: Poller;
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private nextUndo = 1;
+  private answering: { id: string; address: string } | null = null;
 
   constructor(private readonly desk: RoomDesk) {
     this.poller = new Poller(() => this.fetchHeld(), HELD_EVERY_MS);
@@ -166,11 +167,26 @@ export class Moderation {
     return this.send("caption", "post", "/captions", "composer", { text });
   }
 
+  /** Whether somebody has answered a question; all who moderate see it. */
+  async markAnswered(comment: Pick<ChatLine, "id">, answered: boolean): Promise<void> {
+    await this.send("answered", "put", `/comments/${encodeURIComponent(comment.id)}/answered`, `comment:${comment.id}`, { answered });
+  }
+
+  /** Begin an answer to a comment, addressed to who wrote it. */
+  replyTo(comment: Pick<ChatLine, "id" | "name">): void {
+    this.answering = { id: comment.id, address: `@${comment.name} ` };
+    this.desk.draft.value = this.answering.address;
+    document.getElementById("composer")?.focus();
+  }
+
   /** Say something as oneself: the only thing here that goes over the room's connection, as it does for viewers. */
   async say(text: string): Promise<boolean> {
     this.problem.value = null;
     try {
-      await this.desk.connection.command("comment", { text });
+      // Who has deleted the address writes to everybody.
+      const isAnswer = this.answering !== null && text.startsWith(this.answering.address.trim());
+      await this.desk.connection.command("comment", { text, ...(isAnswer ? { reply_to: this.answering?.id } : {}) });
+      this.answering = null;
       return true;
     } catch (error) {
       if (!(error instanceof CommandRefused)) throw error;

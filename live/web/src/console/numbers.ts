@@ -21,6 +21,8 @@ export interface Stats {
   likes: number;
   comments: number;
   ghosts?: number;
+  /** How late half of the viewers' pictures are at most; null while nobody sees one. */
+  delay_ms: number | null;
   orders: OrderNumbers & { ghost_placed?: number; ghost_paid?: number };
 }
 

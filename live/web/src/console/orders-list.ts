@@ -7,7 +7,7 @@ import type { Order, OrderState } from "../shared/types";
 import { explain } from "./explain";
 import { Poller } from "./poller";
 
-export type OrderFilter = "all" | OrderState;
+export type OrderFilter = "all" | "failed" | "paying" | "unpaid" | OrderState;
 
 interface OrdersPage {
   orders: Order[];

@@ -11,7 +11,7 @@ import { Empty, GhostMark, ProblemLine } from "./parts";
 import { WaitingMoney } from "./waiting-money";
 import { w } from "./words";
 
-const FILTERS: readonly OrderFilter[] = ["all", "placed", "paid", "expired", "cancelled", "refunded"];
+const FILTERS: readonly OrderFilter[] = ["all", "failed", "placed", "paying", "paid", "expired", "cancelled", "refunded", "unpaid"];
 const SEARCH_AFTER_MS = 300;
 const OrderNotes = late(() => import("./order-notes").then((module) => module.OrderNotes));
 const RefundForm = late(() => import("./refund-form").then((module) => module.RefundForm));
@@ -39,7 +39,7 @@ export function OrdersPanel() {
       <div class="filters" role="group" aria-label={w("orders")}>
         {FILTERS.map((one) => (
           <button key={one} type="button" class="filter" aria-pressed={filter === one} data-testid={`filter-${one}`} onClick={() => orders.show(one, typed.trim())}>
-            {one === "all" ? w("filter_all") : shared.t(`order_${one}`)}
+            {one === "all" || one === "failed" || one === "paying" || one === "unpaid" ? w(`filter_${one}`) : shared.t(`order_${one}`)}
           </button>
         ))}
       </div>

@@ -18,6 +18,7 @@ import { DeskHold } from "./desk-hold";
 import { Numbers } from "./numbers";
 import { OrdersList } from "./orders-list";
 import type { PlotKind } from "./plots/plots";
+import type { Questions } from "./questions";
 import { ActionRunner, type Method } from "./runner";
 import { People } from "./people";
 import { Replies } from "./replies";
@@ -28,7 +29,7 @@ import { Truth } from "./truth";
 import { w } from "./words";
 
 export type Tab = "show" | "desk" | "plots" | SideTab;
-export type SideTab = "chat" | "video" | "orders" | "people" | "log";
+export type SideTab = "chat" | "questions" | "video" | "orders" | "people" | "log";
 export type Tray = "pause" | "abort" | "add_stock" | "withdraw_stock" | null;
 
 /** `new`: the form for a new sale; else a sale's id. */
@@ -67,6 +68,9 @@ export class RoomDesk {
   readonly replies: Replies;
   readonly people: People;
   readonly isSummaryOpen = signal(false);
+  /** What viewers ask; null until its part is loaded. */
+  readonly questions = signal<Questions | null>(null);
+  readonly isPreflightOpen = signal(false);
   /** What stands in the composer. */
   readonly draft = signal("");
   readonly tray = signal<Tray>(null);
@@ -140,6 +144,15 @@ export class RoomDesk {
     this.scripts.start();
     if (this.may("sell")) this.approvals.start();
     if (this.may("moderate")) void this.replies.read();
+    // Not in the first load; without it the tab stays empty.
+    void import("./questions").then(
+      ({ Questions }) => {
+        const questions = new Questions();
+        this.undo.push(questions.follow(this.store));
+        this.questions.value = questions;
+      },
+      () => undefined,
+    );
   }
 
   close(): void {

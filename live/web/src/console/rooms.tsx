@@ -1,15 +1,20 @@
+import { useState } from "preact/hooks";
 import { BoltIcon, ChevronIcon } from "../shared/icons";
 import { localised, shared } from "../shared/words";
 import { useConsole } from "./context";
+import { late } from "./late";
 import { Empty, ProblemLine } from "./parts";
 import { LanguageButton } from "./sign-in";
 import { w } from "./words";
+
+const NewShow = late(() => import("./new-show").then((module) => module.NewShow));
 
 /** The rooms this account may work in. */
 export function Rooms() {
   const session = useConsole();
   const user = session.user.value;
   const rooms = session.rooms.value;
+  const [isNew, setNew] = useState(false);
   return (
     <main class="door">
       <section class="door-card door-wide">
@@ -49,6 +54,14 @@ export function Rooms() {
             })}
           </ul>
         )}
+        {Object.values(user?.roles ?? {}).includes("owner") &&
+          (isNew ? (
+            <NewShow />
+          ) : (
+            <button type="button" class="button button-wide" data-testid="new-show" onClick={() => setNew(true)}>
+              {w("new_show")}
+            </button>
+          ))}
         <div class="door-foot">
           <span>{w("signed_in_as", { name: user?.name ?? "" })}</span>
           <button type="button" class="link" onClick={() => void session.signOut()}>

@@ -144,7 +144,9 @@ function LockBanner({ sale }: { sale: Sale }) {
     return (
       <div class="lock lock-stale" role="alert" data-testid="lock" data-lock="stale">
         <WarningIcon size={18} />
-        <span>{age === null ? w("stale_never") : w("stale", { age })}</span>
+        <span>
+          {age === null ? w("stale_never") : w("stale", { age })} <span data-testid="stale-phone">{w("stale_phone", { url: location.href })}</span>
+        </span>
       </div>
     );
   }

@@ -119,7 +119,14 @@ function spanText(summary: ShowSummary, lang: "en" | "zh"): string {
 
 function Tiles({ summary, currency }: { summary: ShowSummary; currency: string }) {
   const lang = language.value;
+  const desk = useDesk();
   const { orders } = summary;
+  const showUnpaid = (): void => {
+    desk.orders.show("unpaid", "");
+    desk.sideTab.value = "orders";
+    desk.tab.value = "orders";
+    desk.isSummaryOpen.value = false;
+  };
   const money = (name: string): string => formatMoney(orders[name] ?? 0, currency, lang);
   const count = (n: number | undefined): string => formatCount(n ?? 0, lang);
   const kept = (orders.paid_minor ?? 0) - (orders.refunded_minor ?? 0);
@@ -140,6 +147,13 @@ function Tiles({ summary, currency }: { summary: ShowSummary; currency: string }
           <dt>{w(name)}</dt>
           <dd class="num">{value}</dd>
           <dd class="tile-note num">{note}</dd>
+          {name === "summary_unpaid" && summary.unpaid > 0 && (
+            <dd>
+              <button type="button" class="link" data-testid="show-unpaid" onClick={showUnpaid}>
+                {w("filter_unpaid")}
+              </button>
+            </dd>
+          )}
         </div>
       ))}
     </dl>

@@ -36,6 +36,7 @@ export function TopBar() {
           {shared.t("rehearsal")}
         </span>
       )}
+      {room && room.status !== "live" && room.status !== "away" && <BeforeShow class="chip-button" />}
       <Figures />
       <div class="top-end">
         <Lamps />
@@ -46,6 +47,24 @@ export function TopBar() {
         <AccountMenu />
       </div>
     </header>
+  );
+}
+
+/** Opens what should be right before going on air, and the rehearsal. */
+function BeforeShow({ class: look, onOpen }: { class: string; onOpen?: () => void }) {
+  const desk = useDesk();
+  return (
+    <button
+      type="button"
+      class={look}
+      data-testid="open-preflight"
+      onClick={() => {
+        onOpen?.();
+        desk.isPreflightOpen.value = true;
+      }}
+    >
+      {w("before_show")}
+    </button>
   );
 }
 
@@ -103,6 +122,7 @@ function RoomMenu() {
             >
               {w("summary")}
             </button>
+            <BeforeShow class="menu-item" onOpen={close} />
             <a class="menu-item" href={`/r/${encodeURIComponent(desk.roomId)}`} target="_blank" rel="noopener">
               {w("open_viewer")}
             </a>
@@ -171,6 +191,7 @@ function Figures() {
   return (
     <div class="figures" tabIndex={0} role="region" aria-label={w("figures")}>
       <dl>
+        {stats && stats.delay_ms !== null && <Figure name={w("delay")} title={w("delay_means")} testid="delay" quiet value={`${(stats.delay_ms / 1000).toFixed(1)} s`} />}
         <Figure
           name={w("watching")}
           title={w("watching_means") + simulated(stats?.ghosts)}

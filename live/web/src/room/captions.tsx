@@ -1,14 +1,12 @@
-import { computed, signal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { signal } from "@preact/signals";
 import { announce } from "../shared/announce";
-import { heartbeat } from "../shared/clock";
 import { CaptionsIcon, CaptionsOffIcon } from "../shared/icons";
 import { useSession } from "./context";
 import { keep, readKept } from "./kept";
 import { w } from "./words";
 
 /** Shown unless this person switched them off, here or earlier. */
-const areOn = signal(readKept("captions") !== "off");
+export const areOn = signal(readKept("captions") !== "off");
 
 export function toggleCaptions(): void {
   areOn.value = !areOn.peek();
@@ -16,19 +14,10 @@ export function toggleCaptions(): void {
   announce(w(areOn.peek() ? "captions_on" : "captions_off"));
 }
 
-/** Layer C: the newest line of what is said. Not announced: it says what can be heard, and would talk over it. */
+/** Layer C: the newest line of what is heard. Not announced: it says what can be heard, and would talk over it. */
 export function Captions() {
-  const { store } = useSession();
-  const caption = store.captions.value;
-  const isOver = useMemo(
-    () =>
-      computed(() => {
-        void heartbeat.value;
-        return caption === null || store.serverNow() >= caption.until_ms;
-      }),
-    [store, caption],
-  );
-  if (!areOn.value || !caption?.text || isOver.value) return null;
+  const caption = useSession().caption.value;
+  if (!areOn.value || caption === null) return null;
   return (
     <p class="captions" data-testid="captions" aria-live="off">
       <span lang={caption.language ?? undefined} dir="auto">

@@ -72,7 +72,7 @@ export function Checkout({ holdId }: { holdId: string }) {
       ? { result: "declined", reason: lateNo, order }
       : answered;
   const [isEditing, setEditing] = useState(() => Object.keys(checkBuyer({ ...buyer, card: "4242424242424242" })).length > 0);
-  const providers = useProviders(item?.currency ?? "");
+  const providers = useProviders(item?.currency ?? "", session.roomId);
   const [wanted, setWanted] = useState<PaymentProvider["name"] | null>(null);
   const provider = providers.find((one) => one.name === wanted) ?? providers[0];
   const needsCard = provider?.method === "card";

@@ -1,18 +1,18 @@
 import { expect, it } from "vitest";
-import { type Cue, HeldCues, MAX_HOLD_MS, type Now } from "./held-cues";
+import { HeldCues, MAX_HOLD_MS, MAX_WAITING, type Now, type PinCue } from "./held-cues";
 
-const MUG: Cue = { product_id: "pr_mug", at_ms: 0 };
-const LAMP: Cue = { product_id: "pr_lamp", at_ms: 10_000 };
-const CAP: Cue = { product_id: "pr_cap", at_ms: 11_000 };
+const MUG: PinCue = { product_id: "pr_mug", at_ms: 0 };
+const LAMP: PinCue = { product_id: "pr_lamp", at_ms: 10_000 };
+const CAP: PinCue = { product_id: "pr_cap", at_ms: 11_000 };
 
-const now = (serverMs: number, delayMs: number | null, opened?: string): Now => ({
+const now = (serverMs: number, delayMs: number | null, opened?: string): Now<PinCue> => ({
   serverMs,
   delayMs,
-  hasOpened: (cue) => cue.product_id === opened,
+  isUrgent: (cue) => cue.product_id === opened,
 });
 
-function holding(...cues: Cue[]): HeldCues {
-  const cards = new HeldCues(MUG);
+function holding(...cues: PinCue[]): HeldCues<PinCue> {
+  const cards = new HeldCues<PinCue>(MUG);
   for (const cue of cues) cards.offer(cue);
   return cards;
 }
@@ -60,11 +60,12 @@ it("a sale that opens on the held card shows it at once, and what came before it
   expect(holding(LAMP, CAP).at(now(11_000, 5_000, "pr_cap"))).toBe(CAP);
 });
 
-it("what waits is bounded", () => {
-  const cues = Array.from({ length: 40 }, (_, n): Cue => ({ product_id: `pr_${n}`, at_ms: 10_000 + n }));
+it("what waits is bounded: in a burst the newest takes the last place, and none is shown before its time", () => {
+  const cues = Array.from({ length: MAX_WAITING + 40 }, (_, n): PinCue => ({ product_id: `pr_${n}`, at_ms: 10_000 + n }));
   const cards = holding(...cues);
-  expect(cards.at(now(10_000, 5_000))).toBe(cues[23]);
-  expect(cards.at(now(20_000, 5_000))).toBe(cues[39]);
+  expect(cards.at(now(10_001, 5_000))).toBe(MUG);
+  expect(cards.at(now(15_000 + MAX_WAITING, 5_000))).toBe(cues[MAX_WAITING - 2]);
+  expect(cards.at(now(20_000, 5_000))).toBe(cues.at(-1));
 });
 
 it("a cue without a time is old and shown", () => {

@@ -9,11 +9,11 @@ const SANDBOX: PaymentProvider = { name: "sandbox", method: "card", currencies: 
 let known: Promise<PaymentProvider[]> | null = null;
 
 /** The providers that take a currency; until the answer comes, and when none does, what was there before. */
-export function useProviders(currency: string): readonly PaymentProvider[] {
+export function useProviders(currency: string, roomId: string): readonly PaymentProvider[] {
   const [providers, setProviders] = useState<readonly PaymentProvider[]>([SANDBOX]);
   useEffect(() => {
     known ??= api
-      .get<{ providers: PaymentProvider[] }>("/api/payment-providers")
+      .get<{ providers: PaymentProvider[] }>(`/api/payment-providers?room_id=${encodeURIComponent(roomId)}`)
       .then((answer) => answer.providers)
       .catch(() => {
         known = null;
@@ -26,7 +26,7 @@ export function useProviders(currency: string): readonly PaymentProvider[] {
     return () => {
       isHere = false;
     };
-  }, [currency]);
+  }, [currency, roomId]);
   return providers;
 }
 

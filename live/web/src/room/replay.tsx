@@ -7,6 +7,7 @@ import type { MediaAccess } from "../shared/media-session";
 import { formatMoney } from "../shared/money";
 import { StockBar } from "../shared/stock-bar";
 import { language, localised } from "../shared/words";
+import { areOn } from "./captions";
 import { useSession } from "./context";
 import { filmAt, type Span, stockThen, type StockThen, type StockTrack, wallAt } from "./replay-sync";
 import { w } from "./words";
@@ -17,6 +18,8 @@ const MAX_SPAN_MS = 48 * 3_600_000;
 
 interface Film {
   url: string;
+  /** What was said, as WebVTT; null when nobody wrote it down. */
+  captions_url: string | null;
   duration_s: number;
   spans: Span[];
 }
@@ -30,6 +33,7 @@ interface Happened {
 interface Show {
   film: Film;
   src: string;
+  captionsSrc: string | null;
   events: Happened[];
   tracks: { from_ms: number; sales: StockTrack[] };
 }
@@ -54,6 +58,11 @@ export function Replay() {
       isGone = true;
     };
   }, [session]);
+  const hasCaptions = areOn.value;
+  useEffect(() => {
+    const track = video.current?.textTracks[0];
+    if (track) track.mode = hasCaptions ? "showing" : "disabled";
+  }, [show, hasCaptions]);
   const wallMs = show ? wallAt(show.film.spans, filmS) : 0;
   const lines = useMemo(
     () => show?.events.filter((one) => one.type === "comment" && one.at_ms <= wallMs).slice(-LINES_SHOWN) ?? [],
@@ -70,13 +79,16 @@ export function Replay() {
         ref={video}
         class="replay-video"
         src={show.src}
+        crossOrigin="anonymous"
         controls
         playsInline
         autoPlay
         data-testid="replay-video"
         onTimeUpdate={(event) => setFilmS(event.currentTarget.currentTime)}
         onError={() => setTrouble("failed")}
-      />
+      >
+        {show.captionsSrc !== null && <track kind="captions" label={w("captions")} src={show.captionsSrc} data-testid="replay-captions" />}
+      </video>
       {stock && <Stock stock={stock} />}
       <ol class="replay-lines" aria-label={w("replay_chat")}>
         {lines.map((line) => (
@@ -139,9 +151,13 @@ async function newestShow(roomId: string): Promise<Show | null> {
   const film = newest?.files[0];
   if (!newest || !film) return null;
   const { events } = (await get(`${access.url}/${newest.recording_id}/events.json`)) as { events: Happened[] };
-  const src = new URL(film.url, access.url);
-  src.searchParams.set("token", access.token);
-  return { film, src: src.href, events, tracks: await stockOf(roomId, film) };
+  const open = (url: string): string => {
+    const address = new URL(url, access.url);
+    address.searchParams.set("token", access.token);
+    return address.href;
+  };
+  const captionsSrc = film.captions_url ? open(film.captions_url) : null;
+  return { film, src: open(film.url), captionsSrc, events, tracks: await stockOf(roomId, film) };
 }
 
 /** The stock while the film was made; the film plays without it where it can't be had. */

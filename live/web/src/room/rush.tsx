@@ -119,10 +119,15 @@ export function RushStrip({ saleId, state }: { saleId: string; state: SaleState 
 /** Each entry of mine in the public log, to keep and to check. */
 export function ReceiptList({ saleId, state }: { saleId: string; state: SaleState }) {
   const answer = useAnswer<Receipts>(`/api/sales/${encodeURIComponent(saleId)}/receipts`, state);
-  if (!answer || answer.attempts.length === 0) return null;
+  if (!answer || (answer.attempts.length === 0 && !answer.published)) return null;
   if (!answer.published) return <p class="fields-hint">{w("receipt_later")}</p>;
   return (
     <ul class="receipts">
+      {answer.root && (
+        <li class="receipt-root" data-testid="log-root">
+          {w("receipt_root")} <span class="mono hash">{answer.root}</span>
+        </li>
+      )}
       {answer.attempts.map((one) => one.receipt && <ReceiptRow key={one.position} receipt={one.receipt} />)}
       <li>
         <a class="button button-quiet" href={`/api/sales/${encodeURIComponent(saleId)}/log`} download>

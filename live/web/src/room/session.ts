@@ -7,11 +7,12 @@ import { formatMoney } from "../shared/money";
 import { formatRemaining, heartbeat } from "../shared/clock";
 import { RoomConnection, wakeWithPage } from "../shared/connection";
 import { currentSale, RoomStore } from "../shared/room-store";
-import type { Me, Product, RoomPage, SaleValue, TicketAnswer, ViewerIdentity } from "../shared/types";
+import type { CaptionsValue, Me, Product, RoomPage, SaleValue, TicketAnswer, ViewerIdentity } from "../shared/types";
 import { language, localised } from "../shared/words";
 import { type BuyState, buyState } from "./buy-state";
+import { CaptionLine, type ShownCaption } from "./caption-line";
 import { cardsWait } from "./delay-sheet";
-import { type Cue, HeldCues } from "./held-cues";
+import { HeldCues, type PinCue } from "./held-cues";
 import { MyThings } from "./my-things";
 import { explainError, explainRefusal } from "./reasons";
 import type { VideoDelay, VideoState } from "./video";
@@ -70,8 +71,12 @@ export class RoomSession {
   /** The product on the card: what the host pinned, once the picture has come to it. */
   readonly shownId = signal<string | null>(null);
   readonly pinned = computed<Product | null>(() => this.product(this.shownId.value));
-  private offered: Cue = this.store.pin.peek();
+  private offered: PinCue = this.store.pin.peek();
   private readonly cues = new HeldCues(this.offered);
+  /** The line of captions to show, once the picture has come to its words. */
+  readonly caption = signal<ShownCaption | null>(null);
+  private offeredCaption: CaptionsValue | null = null;
+  private readonly captionLine = new CaptionLine();
   private readonly startedAtMs = Date.now();
   private runVersion = Number.POSITIVE_INFINITY;
   private runTimer: ReturnType<typeof setTimeout> | undefined;
@@ -87,6 +92,7 @@ export class RoomSession {
     });
     effect(() => this.followRun(this.store.run.value));
     effect(() => this.showWhatIsDue());
+    effect(() => this.showCaption());
     this.things = new MyThings(roomId, this.connection, this.store);
     this.wishes = new Wishes(roomId, this.connection, this.store);
     wakeWithPage(this.connection);
@@ -160,12 +166,21 @@ export class RoomSession {
     const pin = this.store.pin.value;
     if (pin !== this.offered) this.cues.offer((this.offered = pin));
     const sales = this.store.sales.value;
-    const hasOpened = (cue: Cue): boolean => {
+    // A card whose product can be bought is shown at once: nobody loses time to buy by a late picture.
+    const isUrgent = (cue: PinCue): boolean => {
       const sale = cue.product_id === null ? null : currentSale(sales.values(), cue.product_id);
       return sale?.state === "open" && (sale.opens_at_ms ?? 0) >= (cue.at_ms ?? 0);
     };
-    this.shownId.value = this.cues.at({ serverMs: this.store.serverNow(), delayMs: this.cueDelayMs(), hasOpened }).product_id;
+    this.shownId.value = this.cues.at({ serverMs: this.store.serverNow(), delayMs: this.cueDelayMs(), isUrgent }).product_id;
     if (this.cues.isHolding) void heartbeat.value; // looked at again with the next beat, and not at all while nothing waits
+  }
+
+  private showCaption(): void {
+    const caption = this.store.captions.value;
+    const serverMs = this.store.serverNow();
+    if (caption !== null && caption !== this.offeredCaption) this.captionLine.offer((this.offeredCaption = caption), serverMs);
+    this.caption.value = this.captionLine.at({ serverMs, delayMs: this.cueDelayMs() });
+    if (this.captionLine.isHolding || this.caption.peek() !== null) void heartbeat.value; // a line waits, or is to end
   }
 
   /** How long a cue waits for the picture now; null where it doesn't. */

@@ -59,7 +59,7 @@ describe("values", () => {
     const store = new RoomStore();
     store.joined(joined({ values: { pin: [1, { product_id: "pr_2", at_ms: 1 }] } }));
     store.seed({
-      room: { room_id: "rm_1", title: {}, status: "live", rehearsal: true, host_name: "Ana", starts_at_ms: null, started_at_ms: 1 },
+      room: { room_id: "rm_1", title: {}, status: "live", rehearsal: true, rehearsal_of: null, host_name: "Ana", starts_at_ms: null, started_at_ms: 1 },
       products: [],
       pinned_product_id: "pr_1",
       sales: [],

@@ -63,7 +63,9 @@ export interface MediaValue {
 export interface CaptionsValue {
   text: string;
   language: string | null;
+  /** When the words were spoken, and the media time of that. */
   at_ms: number;
+  media_time_ms?: number;
   until_ms: number;
 }
 
@@ -301,6 +303,7 @@ export interface RoomInfo {
   title: Localised;
   status: RoomStatus;
   rehearsal: boolean;
+  rehearsal_of: string | null;
   host_name: string;
   starts_at_ms: number | null;
   started_at_ms: number | null;
