@@ -51,7 +51,7 @@ export function AskedChip({ productId }: { productId: string }) {
   const most = Math.max(...Object.values(items).map(([one]) => one));
   const n = formatCount(count, language.value);
   return (
-    <span class={`asked num ${count === most ? "is-most" : ""}`} title={w("asked_n", { n })} data-testid="asked" data-count={count}>
+    <span class={`asked num ${count === most && most > 1 ? "is-most" : ""}`} title={w("asked_n", { n })} data-testid="asked" data-count={count}>
       <HandIcon size={13} />
       <span class="visually-hidden">{w("asked_n", { n })}</span>
       <span aria-hidden="true">{n}</span>

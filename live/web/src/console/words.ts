@@ -90,7 +90,7 @@ export const words = defineWords(
     min_early: "{n} min early",
     prompter: "Prompter",
     prompter_hint: "Prompter: the script in big letters (P)",
-    asked_n: "{n} ask to see it",
+    asked_n: "Asked for by {n}",
     requests_n: "Requests: {n}",
     requests_hint: "What viewers ask to see. Pinning an item clears its requests.",
     moved_to: "{name}: place {n} of {of}",

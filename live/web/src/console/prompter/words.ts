@@ -26,7 +26,7 @@ export const words = defineWords(
     write: "Write it",
     empty: "No items in this show yet.",
     keys: "Space go and stop · ← → speed · ↑ ↓ back and on · + − letters · M mirror · F full screen · N look ahead · Esc close",
-    asked: "{n} ask for {name}",
+    asked: "Asked for: {name} ({n})",
   },
   {
     go: "开始",
