@@ -17,9 +17,9 @@ from commerce.database import Database
 from commerce.payments import attempts
 from commerce.sale_rules import Sale
 from commerce.sales import SaleDesk
-from live import audit, cool_down, second_person
+from live import approvals, audit, cool_down, second_person
+from live.approvals import Approved, Spending
 from live.identity import Caller
-from live.second_person import Approved, Spending
 
 AUDITED: Final = (
     "state",
@@ -176,7 +176,7 @@ class _Audited(Database):
         approved = self._action.approved
         async with self._inner.begin() as c:
             if approved is not None:
-                await second_person.use(c, approved)
+                await approvals.use(c, approved)
             before = await self._look(c)
             yield c
             after = await self._look(c)

@@ -21,7 +21,7 @@ from commerce.clock import wall_clock_ms
 from commerce.merchant_webhooks import deliveries
 from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
-from live import metrics, processes, rooms, samples, second_person
+from live import approvals, metrics, processes, rooms, samples
 from live.jobs import Job, run_jobs
 from live.media.on_air import OnAir
 from live.metrics import WorkerMetrics
@@ -259,7 +259,7 @@ class Worker:
             done = await outbox.forget_sent(c, now_ms) + await idempotency.forget_old(c, now_ms)
             done += await deliveries.forget_old(c, now_ms)
             done += await samples.forget_old(c, now_ms)
-            done += await second_person.forget_old(c, now_ms)
+            done += await approvals.forget_old(c, now_ms)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
         return done + await self._each_room(lambda room: self._show.projector.forget_old_sales(room.room_id))
 

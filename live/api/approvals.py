@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from commerce import crash_points
 from commerce.errors import CommerceError, Forbidden, OutOfState, Unavailable
 from commerce.payments import quarantine
-from live import console, cool_down, desk_holder, rooms, second_person
+from live import approvals, console, cool_down, desk_holder, rooms, second_person
 from live.api import desk
 from live.api.asking import asking
 from live.api.endpoint import SELL, Call, Endpoint
@@ -17,8 +17,9 @@ from live.api.models import MAX_MINOR, Empty, Model
 from live.api.orders import tell as tell_order
 from live.api.quarantine import OWN
 from live.api.run_of_show import room_currency
+from live.approvals import Approval, Approved
 from live.console import Action
-from live.second_person import Approval, Approved, Limit
+from live.second_person import Limit
 
 _MOMENTARY: Final = frozenset({"preflight", "desk_held", "asker_left"})
 """Refusals that may be gone in a minute: the request goes on waiting."""
@@ -76,7 +77,7 @@ async def _list(call: Call) -> ApprovalsShown:
     room, wiring = call.in_room, call.wiring
     async with wiring.database.read() as c:
         limit = await second_person.limit_of(c, room.room_id)
-        found = await second_person.list_recent(c, room.room_id, call.now_ms)
+        found = await approvals.list_recent(c, room.room_id, call.now_ms)
         cooling = await cool_down.until(
             c, room.room_id, call.caller.principal, call.now_ms, wiring.settings.cool_down_ms
         )
@@ -96,7 +97,7 @@ def _shown(approval: Approval, call: Call) -> ApprovalShown:
         {
             **{name: getattr(approval, name) for name in _PLAIN},
             "state": state,
-            "may_answer": state == "asked" and second_person.may_answer(approval, call.caller),
+            "may_answer": state == "asked" and approvals.may_answer(approval, call.caller),
             "asker": Answerer(user_id=approval.asker_id, name=approval.asker_name),
             "answerer": answerer,
         }
@@ -110,7 +111,7 @@ _PLAIN = [
 
 async def _get(call: Call) -> Approval:
     async with call.wiring.database.read() as c:
-        return await second_person.get(c, call.in_room.room_id, call.parameter("approval_id"))
+        return await approvals.get(c, call.in_room.room_id, call.parameter("approval_id"))
 
 
 async def _approve(call: Call) -> ApprovalShown:
@@ -172,7 +173,7 @@ async def _failed(call: Call, approved: Approved, refusal: CommerceError) -> Non
         return
     try:
         async with call.wiring.database.begin() as c:
-            room = await second_person.fail(c, approved, refusal.code)
+            room = await approvals.fail(c, approved, refusal.code)
     except OutOfState:  # somebody answered it meanwhile, or its time is over: that was the refusal
         return
     await desk.tell(call, room)
@@ -182,7 +183,7 @@ async def _decline(call: Call) -> ApprovalShown:
     approval = await _get(call)
     if (approval.state, approval.answerer_id) != ("declined", call.buyer_id):
         async with call.wiring.database.begin() as c:
-            await second_person.decline(c, approval, call.caller, call.action_id, call.now_ms)
+            await approvals.decline(c, approval, call.caller, call.action_id, call.now_ms)
     return await _told(call)
 
 
@@ -190,14 +191,14 @@ async def _withdraw(call: Call) -> ApprovalShown:
     approval = await _get(call)
     if (approval.state, approval.asker_id) != ("withdrawn", call.buyer_id):
         async with call.wiring.database.begin() as c:
-            await second_person.withdraw(c, approval, call.caller, call.action_id, call.now_ms)
+            await approvals.withdraw(c, approval, call.caller, call.action_id, call.now_ms)
     return await _told(call)
 
 
 async def _told(call: Call) -> ApprovalShown:
     """The request as it is now, and the room told that it changed."""
     async with call.wiring.database.read() as c:
-        now = await second_person.get(c, call.in_room.room_id, call.parameter("approval_id"))
+        now = await approvals.get(c, call.in_room.room_id, call.parameter("approval_id"))
         room = await rooms.get(c, now.room_id)
     await desk.tell(call, room)
     return _shown(now, call)

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from live import second_person
+from live import approvals
 from live.api import desk
 from live.api.endpoint import Call
+from live.approvals import Approval
 from live.problems import HttpProblem
-from live.second_person import Approval, SecondPersonNeeded
+from live.second_person import SecondPersonNeeded
 from live.wiring import new_id
 
 
@@ -22,7 +23,7 @@ async def asking(call: Call, action: str, target: str, params: dict[str, Any]) -
     persons must not take it for done. Repeated, it gives the same answer and never acts, whatever has become of the request.
     """
     async with call.wiring.database.read() as c:
-        before = await second_person.asked_by_call(c, call.action_id)
+        before = await approvals.asked_by_call(c, call.action_id)
     if before is not None:
         raise _needed(before)
     try:
@@ -31,7 +32,7 @@ async def asking(call: Call, action: str, target: str, params: dict[str, Any]) -
         if params.get("amount_minor", 0) is None:  # "all that is left" is this much, and no more
             params = params | {"amount_minor": needed.spending.amount_minor}
         async with call.wiring.database.begin() as c:
-            asked, room = await second_person.ask(
+            asked, room = await approvals.ask(
                 c,
                 call.caller,
                 action,

@@ -13,7 +13,7 @@ from commerce import crash_points
 from commerce.hot_ledger import HotLedger
 from commerce.sale_rules import hash_terms
 from commerce.schema import idempotency
-from live import second_person
+from live import approvals
 from tests.live.api.test_after_sales import log_of, paid_order
 from tests.live.api.test_orders import tap
 from tests.live.conftest import PASSWORD, Browser, Shop
@@ -206,10 +206,10 @@ async def test_a_request_that_was_declined_or_withdrawn_is_over(
 
 
 async def test_a_request_expires(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second_person, "LASTS_MS", 0)
+    monkeypatch.setattr(approvals, "LASTS_MS", 0)
     host, seller = await shop.staff("host"), await shop.staff("seller")
     order, approval_id = await asked_refund(shop, host)
-    monkeypatch.setattr(second_person, "SHOWN_MS", 60_000)
+    monkeypatch.setattr(approvals, "SHOWN_MS", 60_000)
     assert await state_of(shop, host, approval_id) == "expired"
     for browser, what in ((seller, "approve"), (seller, "decline"), (host, "withdraw")):
         late = (await answer(shop, browser, approval_id, what)).json()
@@ -365,12 +365,12 @@ async def test_what_waits_is_listed_however_much_was_asked_and_withdrawn(
     for amount in (4001, 4002, 4003):
         more = (await refund(host, order, {"reason": "x", "amount_minor": amount})).json()
         await answer(shop, host, more["approval_id"], "withdraw")
-    monkeypatch.setattr(second_person, "MAX_WAITING", 1)
+    monkeypatch.setattr(approvals, "MAX_WAITING", 1)
     assert next(one["approval_id"] for one in (await listed(shop, host))["approvals"]) == approval_id
 
 
 async def test_only_so_many_requests_may_wait(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second_person, "MAX_WAITING", 2)
+    monkeypatch.setattr(approvals, "MAX_WAITING", 2)
     host = await shop.staff("host")
     order = await paid_order(shop, host, await shop.guest())
     await limited(shop)

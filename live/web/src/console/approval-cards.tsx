@@ -14,11 +14,20 @@ import "./second-person.css";
 import { w } from "./words";
 
 const MAX_CARDS = 3;
+const said = new Set<string>();
+
+/** These parts come and go with their tabs; each piece of news is said when it is news. */
+function sayOnce(key: string, text: string, urgency: "polite" | "assertive"): void {
+  if (!said.has(key)) announce(text, urgency);
+  said.add(key);
+}
 
 /** What others ask for and I may answer: over whatever tab is open, like a request for the desk. */
 export function ApprovalCards() {
   const desk = useDesk();
-  const waiting = desk.approvals.toAnswer.value;
+  const all = desk.approvals.toAnswer.value;
+  const ids = useTicking(() => all.filter((one) => desk.approvals.stateOf(one) === "asked").map((one) => one.approval_id), [all, desk]);
+  const waiting = all.filter((one) => ids.includes(one.approval_id));
   const root = useRef<HTMLElement>(null);
   const cameFrom = useRef<HTMLElement | null>(null);
   /** The card goes with its answer; whoever used the keyboard goes on at the next card, or where they were before. */
@@ -26,6 +35,7 @@ export function ApprovalCards() {
     const next = root.current?.querySelector("button");
     (next ?? cameFrom.current)?.focus();
   };
+  if (!waiting.length) return null;
   return (
     <section
       class="approvals"
@@ -51,7 +61,7 @@ function Card({ one, onAnswered }: { one: Approval; onAnswered: () => void }) {
   const place = approvals.place(one);
   const isBusy = runner.isBusy(place);
   const text = askText(desk, one);
-  useEffect(() => announce(text, "assertive"), [one.approval_id]);
+  useEffect(() => sayOnce(one.approval_id, text, "assertive"), [one.approval_id]);
   const answer = async (said: "approve" | "decline"): Promise<void> => {
     if (await approvals.answer(one, said)) onAnswered();
   };
@@ -84,10 +94,7 @@ export function Waiting({ one }: { one: Approval }) {
   const place = approvals.place(one);
   const state = useTicking(() => approvals.stateOf(one), [approvals, one]);
   const outcome = state === "asked" ? "" : outcomeText(one, state);
-  useEffect(() => {
-    if (outcome) announce(outcome, "assertive");
-    else announce(money.t("waits"));
-  }, [outcome]);
+  useEffect(() => sayOnce(`${one.approval_id} ${state}`, outcome || money.t("waits"), outcome ? "assertive" : "polite"), [state]);
   return (
     <div class={`waiting-money ${state === "declined" || state === "failed" ? "is-bad" : ""}`} data-testid="waiting-money" data-state={state}>
       <LockIcon size={15} />

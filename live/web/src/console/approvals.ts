@@ -49,10 +49,8 @@ export class Approvals {
   readonly coolingUntilMs = signal<number | null>(null);
   /** Outcomes that were read and put away. */
   readonly putAway = signal<ReadonlySet<string>>(new Set());
-  /** Those that wait for me, oldest first. */
-  readonly toAnswer = computed(() => {
-    return this.list.value.filter((one) => one.may_answer && this.stateOf(one) === "asked").reverse();
-  });
+  /** Those that wait for me, oldest first; `stateOf` says whether their time is over. */
+  readonly toAnswer = computed(() => this.list.value.filter((one) => one.may_answer).reverse());
   private version = -1;
   private stopWatching: (() => void) | undefined;
 
