@@ -42,7 +42,7 @@ class DecisionTimes:
         self._counts.clear()
         try:
             for room_id, numbers in counts.items():
-                async with self._redis.pipeline(transaction=False) as pipe:
+                async with self._redis.pipeline(transaction=False, shard_hint=_key(room_id)) as pipe:
                     pipe.lpush(_key(room_id), json.dumps([at_ms, numbers]))
                     pipe.ltrim(_key(room_id), 0, MAX_REPORTS - 1)
                     pipe.expire(_key(room_id), REPORTS_KEPT_S)

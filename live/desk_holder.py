@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -29,8 +27,6 @@ REQUEST_LASTS_MS: Final = 60_000
 """After this a request is forgotten, whatever came of it."""
 REST_MS: Final = 30_000
 """Who was told "keep" asks again only so long after having asked."""
-AWAY_AFTER_MS: Final = 15_000
-"""A holder whose console was silent for so long is away; an open console is heard every 4 s."""
 
 Answer = Literal["hand_over", "keep", "away"]
 _NO_REQUEST: Final = {"desk_asker_id": None, "desk_asked_at_ms": None, "desk_answer": None}
@@ -196,24 +192,6 @@ def held_by_other(now: Holder | None) -> OutOfState:
         holder_id=None if now is None else now.user_id,
         holder_name=name,
     )
-
-
-async def saw(redis: Redis, room_id: str, user_id: str) -> None:
-    """Note that the holder's console is open. Raises what Redis raises."""
-    await redis.set(_seen_key(room_id), user_id, px=AWAY_AFTER_MS)
-
-
-async def is_away(redis: Redis, room_id: str, user_id: str) -> bool:
-    """Whether this holder was not heard of for a while. False when Redis can't say: then the time limit decides."""
-    try:
-        seen = await redis.get(_seen_key(room_id))
-    except (RedisError, OSError):
-        return False
-    return seen not in (user_id, user_id.encode())
-
-
-def _seen_key(room_id: str) -> str:
-    return f"flashroom:desk-seen:{room_id}"
 
 
 def _asked_by(user_id: str, now_ms: int) -> ColumnElement[bool]:

@@ -264,6 +264,7 @@ def test_somebody_is_invited_joins_and_gets_another_role(show: Show, new_page: N
     row = console.get_by_test_id("person").filter(has_text="nia@example.com")
     row.get_by_test_id("role").select_option("seller")
     expect(row).to_have_attribute("data-role", "seller")
+    expect(row).to_have_attribute("data-here", "yes")
     new.reload()
     expect(new.get_by_test_id("desk-holder")).to_be_visible()
     for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -390,6 +391,8 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_c
     expect(lines).to_have_text(["Ann early words", "Bob late words"])
     expect(stock.get_by_test_id("stock")).to_have_attribute("data-sold", "3")
     expect(stock).to_contain_text("closed")
+    expect(stock).to_contain_text(re.compile(r"was .+ at \d\d:\d\d"))
+    expect(viewer.get_by_test_id("replay-burn")).to_be_visible()
     shown = viewer.get_by_test_id("replay-video").evaluate("video => [video.currentTime, video.error]")
     assert shown[0] >= 20
     assert shown[1] is None
@@ -399,3 +402,11 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_c
     wait_until_sync(lambda: film.evaluate(cues) == ["late caption"], 10, "the caption of that moment")
     film.evaluate("video => { video.currentTime = 2; }")
     wait_until_sync(lambda: film.evaluate(cues) == ["early caption"], 10, "the caption of another moment")
+    viewer.keyboard.press("Escape")
+    viewer.keyboard.press("g")
+    item = viewer.get_by_role("listitem").filter(has=viewer.locator("[data-product=pr_mug]"))
+    item.get_by_test_id("moment").click()
+    shown_from = """video => video.currentTime >= 20"""
+    wait_until_sync(
+        lambda: viewer.get_by_test_id("replay-video").evaluate(shown_from), 10, "the moment of the item"
+    )

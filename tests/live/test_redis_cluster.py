@@ -13,7 +13,8 @@ import pytest
 from redis.exceptions import RedisError
 
 from commerce.clock import wall_clock_ms
-from live import doctor, processes, rooms
+from live import consoles, doctor, processes, rooms
+from live.decision_times import DecisionTimes, decision_times
 from live.dev import _has_beaten
 from live.hub_service import serve
 from live.jobs import run_once
@@ -165,3 +166,14 @@ def test_a_wrong_url_is_explained_and_its_password_is_not_shown(tmp_path: Path) 
         with pytest.raises(SettingsError, match="FLASHROOM_REDIS_URL can't be used") as caught:
             Settings.read({"FLASHROOM_DATA_DIR": str(tmp_path), "FLASHROOM_REDIS_URL": wrong})
         assert "hunter2" not in str(caught.value)
+
+
+async def test_what_web_and_hub_note_about_a_room_works_in_a_cluster(shop: Shop) -> None:
+    redis, now_ms = shop.wiring.redis, wall_clock_ms()
+    for user_id in ("us_a", "us_b"):
+        await consoles.saw(redis, shop.room_id, user_id, now_ms)
+    assert await consoles.open_now(redis, shop.room_id, now_ms) == {"us_a", "us_b"}
+    times = DecisionTimes(redis, lambda: now_ms)
+    times.count(shop.room_id, 0.004)
+    assert await times.report() == 1
+    assert [one.count for one in await decision_times(redis, shop.room_id)] == [1]

@@ -36,7 +36,7 @@ async def take_from_host(shop: Shop, who: Browser) -> Any:
 
 async def go_away(shop: Shop) -> None:
     """No console of the holder was heard for a while."""
-    await shop.wiring.redis.delete(f"flashroom:desk-seen:{shop.room_id}")
+    await shop.wiring.redis.delete(f"flashroom:consoles:{shop.room_id}")
 
 
 async def test_the_first_who_acts_holds_the_desk_and_the_others_only_look(shop: Shop) -> None:

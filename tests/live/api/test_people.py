@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from live import people
+from commerce.clock import wall_clock_ms
+from live import consoles, people
 from tests.live.api.test_rooms import actions
 from tests.live.conftest import Browser, Shop
 
@@ -113,3 +116,20 @@ async def test_somebody_with_an_account_is_added_without_an_invitation(shop: Sho
     assert (added["person"]["role"], added["invite"], added["link"]) == ("seller", None, None)
     twice = await owner.post(path, {"email": "analyst@example.com", "role": "host"})
     assert (twice.status_code, twice.json()["code"]) == (409, "already_here")
+
+
+async def test_who_has_the_console_open_is_said_and_who_is_silent_is_away(shop: Shop) -> None:
+    owner, seller = await shop.staff("owner"), await shop.staff("seller")
+    path = f"/api/rooms/{shop.room_id}"
+
+    async def here() -> Any:
+        return (await owner.get(f"{path}/people")).json()["here"]
+
+    assert await here() == []
+    await seller.get(f"{path}/stats")
+    assert await here() == ["us_seller"]
+    await owner.get(f"{path}/stats")
+    assert await here() == ["us_owner", "us_seller"]
+    later = wall_clock_ms() + consoles.AWAY_AFTER_MS
+    await consoles.saw(shop.wiring.redis, shop.room_id, "us_owner", later)
+    assert await consoles.open_now(shop.wiring.redis, shop.room_id, later) == {"us_owner"}

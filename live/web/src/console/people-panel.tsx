@@ -10,11 +10,18 @@ import { t } from "./people-words";
 import { SecondPersonForm } from "./second-person-form";
 import { w } from "./words";
 
+/** Who is here comes and goes. */
+const AGAIN_MS = 10_000;
+
 /** Who works here and as what; invitations that wait. */
 export function PeoplePanel() {
   const desk = useDesk();
   const { people } = desk;
-  useEffect(() => void people.read(), [people]);
+  useEffect(() => {
+    void people.read();
+    const timer = setInterval(() => void people.read(), AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [people]);
   const list = people.people.value;
   return (
     <div class="people" data-testid="people">
@@ -108,12 +115,14 @@ function PersonRow({ person }: { person: Person }) {
   const session = useConsole();
   const waiting = desk.runner.isBusy(PLACE);
   const isAtDesk = desk.hold.holder.value?.user_id === person.user_id;
+  const isHere = desk.people.here.value.includes(person.user_id);
   const isMe = session.user.value?.user_id === person.user_id;
   return (
-    <li class="person" data-testid="person" data-role={person.role}>
+    <li class="person" data-testid="person" data-role={person.role} data-here={isHere ? "yes" : "no"}>
       <span class="person-text">
         <b>
-          {person.name} {isMe && <span class="badge">{t("person_me")}</span>} {isAtDesk && <span class="badge badge-good">{t("person_at_desk")}</span>}
+          {person.name} {isMe && <span class="badge">{t("person_me")}</span>} {isAtDesk && <span class="badge badge-good">{t("person_at_desk")}</span>}{" "}
+          {isHere && !isMe && <span class="badge badge-good">{t("person_here")}</span>}
         </b>
         <span>{person.email}</span>
       </span>

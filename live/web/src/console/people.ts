@@ -40,6 +40,8 @@ export function givenBy(role: Role | null): readonly StaffRole[] {
 export class People {
   readonly people = signal<readonly Person[] | null>(null);
   readonly invites = signal<readonly Invite[]>([]);
+  /** Whose consoles are open. */
+  readonly here = signal<readonly string[]>([]);
   readonly problem = signal<string | null>(null);
   /** The link of the invitation just made; it is told once. */
   readonly link = signal<{ email: string; url: string } | null>(null);
@@ -51,9 +53,10 @@ export class People {
 
   async read(): Promise<void> {
     try {
-      const answer = await api.get<{ people: Person[]; invites: Invite[] }>(this.path("/people"));
+      const answer = await api.get<{ people: Person[]; invites: Invite[]; here: string[] | null }>(this.path("/people"));
       this.people.value = answer.people;
       this.invites.value = answer.invites;
+      this.here.value = answer.here ?? [];
       this.problem.value = null;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

@@ -18,6 +18,7 @@ import { Hearts } from "./hearts";
 import { HeroCard } from "./hero-card";
 import { KeysSheet, useKeys } from "./keys";
 import { ProductSheet } from "./product-sheet";
+import type { ReplayProps } from "./replay";
 import type { RoomSession } from "./session";
 import { LeftSide, RightSide } from "./side";
 import { ShareSheet } from "./share";
@@ -154,7 +155,7 @@ function Panels() {
     case "replay":
       return (
         <Sheet key="replay" title={w("replay")} onClose={close} theme="dark" testid="replay-sheet">
-          <LateReplay />
+          <LateReplay productId={panel.productId} />
         </Sheet>
       );
     case "delay":
@@ -178,10 +179,10 @@ function Panels() {
 }
 
 /** Most viewers never see it, so it is not in the first load. */
-function LateReplay() {
-  const [Replay, setReplay] = useState<ComponentType | null>(null);
+function LateReplay({ productId }: ReplayProps) {
+  const [Replay, setReplay] = useState<ComponentType<ReplayProps> | null>(null);
   useEffect(() => {
     void import("./replay").then((module) => setReplay(() => module.Replay));
   }, []);
-  return Replay ? <Replay /> : <p aria-busy="true">{w("loading")}</p>;
+  return Replay ? <Replay productId={productId} /> : <p aria-busy="true">{w("loading")}</p>;
 }

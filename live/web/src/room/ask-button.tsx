@@ -1,15 +1,23 @@
-import { CheckIcon, HandIcon } from "../shared/icons";
+import { CheckIcon, HandIcon, PlayIcon } from "../shared/icons";
 import { formatCount } from "../shared/money";
 import { language } from "../shared/words";
 import { useSession } from "./context";
 import { w } from "./words";
 
-/** One tap asks the host to show an item; nothing to ask for while it is shown, or when the show is over. */
-export function AskButton({ productId, title, small = false }: { productId: string; title: string; small?: boolean }) {
+interface Props {
+  productId: string;
+  title: string;
+  small?: boolean;
+}
+
+/** One tap asks the host to show an item; nothing to ask for while it is shown. After the show one tap leads to its moment in the film. */
+export function AskButton({ productId, title, small = false }: Props) {
   const session = useSession();
   const { wishes, store } = session;
   const isShown = store.pin.value.product_id === productId || session.shownId.value === productId;
-  if (isShown || store.room.value?.status === "ended") return null;
+  const room = store.room.value;
+  if (room?.status === "ended") return room.rehearsal ? null : <MomentButton productId={productId} title={title} small={small} />;
+  if (isShown) return null;
   const { count, isMine } = wishes.of(productId);
   const n = formatCount(count, language.value, true);
   const problem = wishes.problem(productId);
@@ -38,5 +46,23 @@ export function AskButton({ productId, title, small = false }: { productId: stri
         </p>
       )}
     </>
+  );
+}
+
+function MomentButton({ productId, title, small }: Props) {
+  const session = useSession();
+  const name = w("replay_moment");
+  return (
+    <button
+      type="button"
+      class={`ask ${small ? "ask-small" : ""}`}
+      aria-label={small ? `${name}: ${title}` : undefined}
+      title={small ? name : undefined}
+      data-testid="moment"
+      onClick={() => (session.panel.value = { kind: "replay", productId })}
+    >
+      <PlayIcon size={small ? 20 : 18} />
+      {!small && <span>{name}</span>}
+    </button>
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { filmAt, stockThen, type StockTrack, wallAt } from "./replay-sync";
+import { burnDown, filmAt, stepsPath, stockThen, type StockTrack, wallAt } from "./replay-sync";
 
 const SPANS = [
   { at_s: 0, wall_ms: 1_000_000 },
@@ -58,4 +58,25 @@ test("the newest round counts, and one of which nothing is known shows nothing",
   expect(stockThen([track({}), second], BEGAN, "pr_mug", BEGAN + 45_000)?.track.round).toBe(1);
   expect(stockThen([track({}), second], BEGAN, "pr_mug", BEGAN + 51_000)?.track.round).toBe(2);
   expect(stockThen([track({ points: [] })], BEGAN, "pr_mug", BEGAN + 12_000)).toBeNull();
+});
+
+test("a burn-down has the film's time without its pauses, and shares of the most units there ever were", () => {
+  const added = track({ points: [[0, 5, 0, 0], [5_000, 2, 2, 1], [50_000, 6, 1, 3]] });
+  expect(burnDown(added, BEGAN, SPANS, 20)).toEqual([
+    { from: 0, sold: 0, taken: 0, all: 0.5 },
+    { from: 0.25, sold: 0.1, taken: 0.3, all: 0.5 },
+    { from: 0.5, sold: 0.3, taken: 0.4, all: 1 }, // the host was away then
+  ]);
+  expect(burnDown(track({ points: [] }), BEGAN, SPANS, 20)).toEqual([]);
+  expect(burnDown(added, BEGAN, SPANS, 0)).toEqual([]);
+});
+
+test("a part of it is drawn as steps that reach the end of the film", () => {
+  const steps = [
+    { from: 0.1, sold: 0, taken: 0.5, all: 1 },
+    { from: 0.5, sold: 0.25, taken: 0.5, all: 1 },
+  ];
+  expect(stepsPath(steps, "sold", 100, 40)).toBe("M10 40V40H50V30H100V40Z");
+  expect(stepsPath(steps, "all", 100, 40)).toBe("M10 40V0H50V0H100V40Z");
+  expect(stepsPath([], "all", 100, 40)).toBe("");
 });

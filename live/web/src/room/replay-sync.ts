@@ -45,6 +45,36 @@ export interface StockThen {
   isClosed: boolean;
 }
 
+/** From `from` of the film (0 to 1) on: shares of the most units the sale ever had. */
+export interface BurnStep {
+  from: number;
+  sold: number;
+  /** Sold and held together. */
+  taken: number;
+  all: number;
+}
+
+/** A sale's stock over the whole film, for a plot under its timeline. Empty where nothing is known. */
+export function burnDown(track: StockTrack, beganMs: number, spans: readonly Span[], durationS: number): BurnStep[] {
+  const most = Math.max(0, ...track.points.map(([, available, held, sold]) => available + held + sold));
+  if (!most || durationS <= 0) return [];
+  return track.points.map(([afterMs, available, held, sold]) => ({
+    from: filmAt(spans, beganMs + afterMs, durationS) / durationS,
+    sold: sold / most,
+    taken: (sold + held) / most,
+    all: (sold + held + available) / most,
+  }));
+}
+
+/** The outline of one part of a burn-down as an SVG path, on a canvas of that size: steps, down to the ground at both ends. */
+export function stepsPath(steps: readonly BurnStep[], part: "sold" | "taken" | "all", width: number, height: number): string {
+  const [first] = steps;
+  if (!first) return "";
+  const n = (value: number): string => String(Math.round(value * 10) / 10);
+  const corners = steps.map((step, index) => `V${n(height * (1 - step[part]))}H${n(width * (steps[index + 1]?.from ?? 1))}`);
+  return `M${n(width * first.from)} ${height}${corners.join("")}V${height}Z`;
+}
+
 /**
  * The stock to show at a moment: of the newest round on the product that was on the card then, else of the newest sale that was open. Null
  * before one has opened, and where nothing is known of it.

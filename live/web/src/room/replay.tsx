@@ -2,14 +2,15 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, Problem } from "../shared/api";
-import { formatElapsed } from "../shared/clock";
+import { formatElapsed, formatTime } from "../shared/clock";
 import type { MediaAccess } from "../shared/media-session";
 import { formatMoney } from "../shared/money";
 import { StockBar } from "../shared/stock-bar";
 import { language, localised } from "../shared/words";
+import { BuyButton } from "./buy-button";
 import { areOn } from "./captions";
 import { useSession } from "./context";
-import { filmAt, type Span, stockThen, type StockThen, type StockTrack, wallAt } from "./replay-sync";
+import { burnDown, filmAt, type Span, stepsPath, stockThen, type StockThen, type StockTrack, wallAt } from "./replay-sync";
 import { w } from "./words";
 
 const LINES_SHOWN = 8;
@@ -38,7 +39,12 @@ interface Show {
   tracks: { from_ms: number; sales: StockTrack[] };
 }
 
-export function Replay() {
+export interface ReplayProps {
+  /** Begin where this product is shown first. */
+  productId: string | undefined;
+}
+
+export function Replay({ productId }: ReplayProps) {
   const session = useSession();
   const video = useRef<HTMLVideoElement>(null);
   const [show, setShow] = useState<Show | null>(null);
@@ -72,9 +78,12 @@ export function Replay() {
   const stock = show && stockThen(show.tracks.sales, show.tracks.from_ms, pinnedId, wallMs);
   if (trouble) return <p role="alert">{w(`replay_${trouble}`)}</p>;
   if (!show) return <p aria-busy="true">{w("loading")}</p>;
+  const { film } = show;
   const chapters = show.events.filter((one) => one.type === "pin" && one.data.product_id);
+  const moment = productId === undefined ? undefined : chapters.find((one) => one.data.product_id === productId);
   return (
     <div class="replay" data-testid="replay">
+      {productId !== undefined && !moment && <p role="status">{w("replay_not_shown")}</p>}
       <video
         ref={video}
         class="replay-video"
@@ -84,12 +93,16 @@ export function Replay() {
         playsInline
         autoPlay
         data-testid="replay-video"
+        onLoadedMetadata={(event) => {
+          if (moment) event.currentTarget.currentTime = filmAt(film.spans, moment.at_ms, film.duration_s);
+        }}
         onTimeUpdate={(event) => setFilmS(event.currentTarget.currentTime)}
         onError={() => setTrouble("failed")}
       >
         {show.captionsSrc !== null && <track kind="captions" label={w("captions")} src={show.captionsSrc} data-testid="replay-captions" />}
       </video>
-      {stock && <Stock stock={stock} />}
+      {stock && <BurnDown steps={burnDown(stock.track, show.tracks.from_ms, film.spans, film.duration_s)} at={filmS / film.duration_s} />}
+      {stock && <Stock stock={stock} wallMs={wallMs} />}
       <ol class="replay-lines" aria-label={w("replay_chat")}>
         {lines.map((line) => (
           <li key={line.data.id} data-testid="replay-comment">
@@ -100,7 +113,7 @@ export function Replay() {
       {chapters.length > 0 && (
         <nav aria-label={w("replay_chapters")} class="replay-chapters">
           {chapters.map((chapter) => {
-            const at = filmAt(show.film.spans, chapter.at_ms, show.film.duration_s);
+            const at = filmAt(film.spans, chapter.at_ms, film.duration_s);
             const product = session.product(chapter.data.product_id);
             return (
               <button
@@ -122,17 +135,52 @@ export function Replay() {
   );
 }
 
-/** What there was at that moment of the film, and at what price: then, not now. */
-function Stock({ stock }: { stock: StockThen }) {
+const WIDTH = 1000;
+const HEIGHT = 48;
+
+/** The sale over the film's whole length; a line where the film is. The bar below says which part is which. */
+function BurnDown({ steps, at }: { steps: ReturnType<typeof burnDown>; at: number }) {
+  const x = Math.min(1, at) * WIDTH;
+  return (
+    <svg class="replay-burn" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={w("replay_burn")} data-testid="replay-burn">
+      <defs>
+        <pattern id="burn-held" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+          <rect class="burn-held" width="6" height="6" />
+          <rect class="burn-held-2" width="2" height="6" />
+        </pattern>
+      </defs>
+      <path class="burn-available" d={stepsPath(steps, "all", WIDTH, HEIGHT)} />
+      <path fill="url(#burn-held)" d={stepsPath(steps, "taken", WIDTH, HEIGHT)} />
+      <path class="burn-sold" d={stepsPath(steps, "sold", WIDTH, HEIGHT)} />
+      <line class="burn-at" x1={x} x2={x} y1="0" y2={HEIGHT} vectorEffect="non-scaling-stroke" />
+    </svg>
+  );
+}
+
+const BUYABLE: readonly string[] = ["open", "paused"];
+
+/** What there was at that moment of the film, and at what price; to buy, and at today's price, only what is still on sale. */
+function Stock({ stock, wallMs }: { stock: StockThen; wallMs: number }) {
   const session = useSession();
   const { track } = stock;
+  const now = session.saleOf(track.product_id);
+  const price = formatMoney(track.price_minor, track.currency, language.value);
   return (
     <section class="replay-stock" aria-label={w("replay_stock")} data-testid="replay-stock" data-sale={track.sale_id}>
       <p>
-        <b>{localised(session.product(track.product_id)?.title)}</b> <span class="num">{formatMoney(track.price_minor, track.currency, language.value)}</span>
+        <b>{localised(session.product(track.product_id)?.title)}</b>{" "}
+        <span class="num">{w("replay_was", { price, time: formatTime(wallMs, language.value, false) })}</span>
         {stock.isClosed && <span class="badge">{w("replay_closed")}</span>}
       </p>
       <StockBar stock={stock} />
+      {now && BUYABLE.includes(now.state) && (
+        <p class="replay-now" data-testid="replay-now">
+          <span>
+            {w("replay_still")} <b class="num">{formatMoney(now.price_minor, track.currency, language.value)}</b>
+          </span>
+          <BuyButton sale={now} />
+        </p>
+      )}
     </section>
   );
 }

@@ -30,7 +30,8 @@ export type Panel =
   | { kind: "share" }
   | { kind: "keys" }
   | { kind: "delay" }
-  | { kind: "replay" }
+  /** From the moment a product was shown first, or from the beginning. */
+  | { kind: "replay"; productId?: string }
   | { kind: "product"; productId: string }
   | { kind: "checkout"; holdId: string };
 
