@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable
 from typing import Any, Literal
 
-from live import audit, consoles, desk_holder
+from live import audit, desk_holder, open_consoles
 from live.api.endpoint import READ, SELL, Call, Endpoint
 from live.api.models import Model, UserId
 from live.rooms import Room
@@ -94,7 +94,7 @@ async def _release(call: Call) -> DeskShown:
 
 async def _ask(call: Call) -> DeskShown:
     room_id, held_by = call.in_room.room_id, call.in_room.desk_user_id
-    here = await consoles.open_now(call.wiring.redis, room_id, call.now_ms)
+    here = await open_consoles.who(call.wiring.redis, room_id, call.now_ms)
     # When Redis can't say who is here, the time limit decides.
     away = held_by is not None and here is not None and held_by not in here
     async with call.wiring.database.begin() as c:
@@ -139,7 +139,7 @@ async def require(call: Call) -> None:
 async def saw(call: Call) -> None:
     """Note that the caller's console is open; when that can't be noted, a request for the desk waits its whole time."""
     try:
-        await consoles.saw(call.wiring.redis, call.in_room.room_id, call.buyer_id, call.now_ms)
+        await open_consoles.saw(call.wiring.redis, call.in_room.room_id, call.buyer_id, call.now_ms)
     except PUBLISH_ERRORS as error:
         log.warning("room %s: whose console is open is not noted: %s", call.in_room.room_id, error)
 

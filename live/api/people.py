@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from live import audit, consoles, identity, people, rooms
+from live import audit, identity, open_consoles, people, rooms
 from live.api import desk
 from live.api.accounts import open_session
 from live.api.endpoint import PRODUCE, Call, Endpoint, record
@@ -88,7 +88,7 @@ async def _list(call: Call) -> PeopleShown:
     async with call.wiring.database.read() as c:
         found = await people.list_people(c, room_id)
         waiting = await people.list_invites(c, room_id, call.now_ms)
-    here = await consoles.open_now(call.wiring.redis, room_id, call.now_ms)
+    here = await open_consoles.who(call.wiring.redis, room_id, call.now_ms)
     return PeopleShown(
         here=None if here is None else sorted(here),
         people=[PersonShown(**asdict(person)) for person in found],

@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from commerce.clock import wall_clock_ms
-from live import consoles, doctor, processes, rooms
+from live import doctor, open_consoles, processes, rooms
 from live.decision_times import DecisionTimes, decision_times
 from live.dev import _has_beaten
 from live.hub_service import serve
@@ -171,8 +171,8 @@ def test_a_wrong_url_is_explained_and_its_password_is_not_shown(tmp_path: Path) 
 async def test_what_web_and_hub_note_about_a_room_works_in_a_cluster(shop: Shop) -> None:
     redis, now_ms = shop.wiring.redis, wall_clock_ms()
     for user_id in ("us_a", "us_b"):
-        await consoles.saw(redis, shop.room_id, user_id, now_ms)
-    assert await consoles.open_now(redis, shop.room_id, now_ms) == {"us_a", "us_b"}
+        await open_consoles.saw(redis, shop.room_id, user_id, now_ms)
+    assert await open_consoles.who(redis, shop.room_id, now_ms) == {"us_a", "us_b"}
     times = DecisionTimes(redis, lambda: now_ms)
     times.count(shop.room_id, 0.004)
     assert await times.report() == 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from commerce.clock import wall_clock_ms
-from live import consoles, people
+from live import open_consoles, people
 from tests.live.api.test_rooms import actions
 from tests.live.conftest import Browser, Shop
 
@@ -130,6 +130,6 @@ async def test_who_has_the_console_open_is_said_and_who_is_silent_is_away(shop: 
     assert await here() == ["us_seller"]
     await owner.get(f"{path}/stats")
     assert await here() == ["us_owner", "us_seller"]
-    later = wall_clock_ms() + consoles.AWAY_AFTER_MS
-    await consoles.saw(shop.wiring.redis, shop.room_id, "us_owner", later)
-    assert await consoles.open_now(shop.wiring.redis, shop.room_id, later) == {"us_owner"}
+    later = wall_clock_ms() + open_consoles.AWAY_AFTER_MS
+    await open_consoles.saw(shop.wiring.redis, shop.room_id, "us_owner", later)
+    assert await open_consoles.who(shop.wiring.redis, shop.room_id, later) == {"us_owner"}

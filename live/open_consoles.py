@@ -20,7 +20,7 @@ async def saw(redis: Redis, room_id: str, user_id: str, now_ms: int) -> None:
         await pipe.execute()
 
 
-async def open_now(redis: Redis, room_id: str, now_ms: int) -> set[str] | None:
+async def who(redis: Redis, room_id: str, now_ms: int) -> set[str] | None:
     """The ids of those whose console is open. None when Redis can't say."""
     try:
         found: list[Any] = await redis.zrangebyscore(_key(room_id), now_ms - AWAY_AFTER_MS + 1, "+inf")
