@@ -145,7 +145,7 @@ async def test_a_viewer_whose_network_dies_costs_nobody_a_frame_and_is_forgotten
             )
             await wait_until(lambda: good.frames >= shown + 10, 10, "the other's picture to go on")
             assert video_of(server, "gu_good").skips == 0
-            assert server.sessions.stream("rm_1").viewers == 1
+            await wait_until(lambda: server.sessions.stream("rm_1").viewers == 1, 5, "one viewer to be left")
 
 
 async def test_a_network_that_loses_half_pauses_the_picture_and_keeps_the_sound(server: MediaServer) -> None:
@@ -226,7 +226,7 @@ async def test_a_storm_of_viewers_who_join_and_lose_asks_the_host_once_a_second(
         ]
         wanted = 0
         async with asyncio.timeout(20):
-            while len(camera.asked_at_s) < 4:
+            while len(camera.asked_at_s) < 4 or wanted <= 100:
                 wanted += await complain(viewers)
                 await asyncio.sleep(0.01)
         took_s = time.monotonic() - began_s

@@ -8,6 +8,8 @@ import type { ActionRunner } from "./runner";
 
 export type ApprovalState = "asked" | "done" | "declined" | "withdrawn" | "failed" | "expired";
 
+const AGAIN_MS = 3_000;
+
 interface Who {
   user_id: string;
   name: string;
@@ -53,6 +55,8 @@ export class Approvals {
   readonly toAnswer = computed(() => this.list.value.filter((one) => one.may_answer).reverse());
   private version = -1;
   private stopWatching: (() => void) | undefined;
+  private isStopped = false;
+  private again: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly path: (rest: string) => string,
@@ -72,6 +76,8 @@ export class Approvals {
 
   stop(): void {
     this.stopWatching?.();
+    this.isStopped = true;
+    clearTimeout(this.again);
   }
 
   /** My request about this that waits, else what became of my newest, until it was read and put away. */
@@ -130,6 +136,9 @@ export class Approvals {
       if (answer.approvals.some((one) => one.state === "done" && wereWaiting.has(one.approval_id))) this.onRefunded();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      // Nobody tells of it a second time.
+      clearTimeout(this.again);
+      if (!this.isStopped) this.again = setTimeout(() => void this.read(), AGAIN_MS);
     }
   }
 }
