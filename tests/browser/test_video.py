@@ -25,7 +25,7 @@ from tests.live.media.test_feed import Host
 from tests.services import wait_until_sync
 
 NewPage = Callable[..., Page]
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

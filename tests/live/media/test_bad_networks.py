@@ -95,7 +95,7 @@ async def test_without_the_server_s_requests_the_same_losses_would_stay(server: 
         wire = perfect_viewer(await on_air(server))
         # A key frame can't be asked for either: begin with whatever comes.
         next(iter((await on_air(server)).tracks["video"].outlets)).waits_for_key_frame = False
-        await sent(wire, 90)
+        await sent(wire, 240)
         missing, _ = gaps(wire)
         assert missing > 0.05
 
