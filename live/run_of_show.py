@@ -266,7 +266,7 @@ def _product(room_id: str, title: str, rows: Sequence[Mapping[str, str]], curren
     own = first.get("currency") or currency
     return Product(
         product_id=product_id,
-        title=_by_language(title, first.get("title_zh", "")),
+        title=by_language(title, first.get("title_zh", "")),
         description={},
         picture=first.get("picture") or DEFAULT_PICTURE,
         currency=own,
@@ -274,7 +274,7 @@ def _product(room_id: str, title: str, rows: Sequence[Mapping[str, str]], curren
             Variant(
                 variant_id=_id("va", product_id, row.get("variant", "")),
                 product_id=product_id,
-                title=_by_language(row.get("variant") or "Standard", row.get("variant_zh", "")),
+                title=by_language(row.get("variant") or "Standard", row.get("variant_zh", "")),
                 price_minor=price_minor(row["price"], own) or 0,
                 on_hand=int(row["stock"]),
             )
@@ -323,7 +323,8 @@ def _price(minor: int, currency: str) -> str:
     return f"{minor // 10**digits}.{minor % 10**digits:0{digits}}" if digits else str(minor)
 
 
-def _by_language(english: str, chinese: str) -> dict[str, str]:
+def by_language(english: str, chinese: str | None) -> dict[str, str]:
+    """A text as the catalogue and rooms keep it; without Chinese there is none of it."""
     return {"en": english, **({"zh": chinese} if chinese else {})}
 
 

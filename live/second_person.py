@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.errors import OutOfState
@@ -18,7 +17,6 @@ from live import approvals, audit, rooms
 from live.approvals import Approved, Spending
 from live.identity import Caller
 from live.rooms import Room
-from live.schema import room as room_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +38,11 @@ class SecondPersonNeeded(OutOfState):
         self.spending = spending
 
 
-async def limit_of(c: AsyncConnection, room_id: str) -> Limit | None:
+def limit_of(room: Room) -> Limit | None:
     """The value above which amounts need a second person; None when it is off."""
-    columns = (room_table.c.second_person_minor, room_table.c.second_person_currency)
-    row = (await c.execute(select(*columns).where(room_table.c.room_id == room_id))).first()
-    return None if row is None or row[0] is None else Limit(row[0], row[1])
+    if room.second_person_minor is None or room.second_person_currency is None:
+        return None
+    return Limit(room.second_person_minor, room.second_person_currency)
 
 
 async def check(c: AsyncConnection, spending: Spending, approved: Approved | None) -> None:
@@ -53,7 +51,7 @@ async def check(c: AsyncConnection, spending: Spending, approved: Approved | Non
     Asked after the change, under its locks: two refunds at once can't each look at a total without the other.
     """
     if approved is None:
-        limit = await limit_of(c, spending.room_id)
+        limit = limit_of(await rooms.get(c, spending.room_id))
         if limit is None or limit.covers(spending.total_minor, spending.currency):
             return
     _require(spending, approved)
@@ -79,8 +77,8 @@ async def set_limit(
     """The room with this value. Raises SecondPersonNeeded where it is loosened and somebody else could answer."""
     if approved is not None:
         await approvals.use(c, approved)
-    await approvals.touch(c, room_id)  # locks the room: two who change it take turns
-    before = await limit_of(c, room_id)
+    room = await approvals.touch(c, room_id)  # locks the room: two who change it take turns
+    before = limit_of(room)
     alone = False
     is_looser = before is not None and (new is None or not before.covers(new.above_minor, new.currency))
     if is_looser or approved is not None:
@@ -95,7 +93,7 @@ async def set_limit(
             )
             _require(spending, approved)
     if before == new:
-        return await rooms.get(c, room_id)
+        return room
     after = _shown(new)
     if approved is not None:
         after["approved_by"] = approved.by.name

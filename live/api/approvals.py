@@ -76,11 +76,11 @@ class NewLimit(Model):
 async def _list(call: Call) -> ApprovalsShown:
     room, wiring = call.in_room, call.wiring
     async with wiring.database.read() as c:
-        limit = await second_person.limit_of(c, room.room_id)
         found = await approvals.list_recent(c, room.room_id, call.now_ms)
         cooling = await cool_down.until(
             c, room.room_id, call.caller.principal, call.now_ms, wiring.settings.cool_down_ms
         )
+    limit = second_person.limit_of(room)
     return ApprovalsShown(
         version=room.approvals_version,
         limit=None if limit is None else LimitShown(above_minor=limit.above_minor, currency=limit.currency),

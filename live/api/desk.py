@@ -150,15 +150,15 @@ async def tell(call: Call, room: Room) -> None:
     async def publish() -> None:
         await call.wiring.broker.publish(room.room_id, values=room.values())
 
-    await in_time(call, publish())
+    await in_time(room.room_id, publish())
 
 
-async def in_time(call: Call, work: Awaitable[None]) -> None:
+async def in_time(room_id: str, work: Awaitable[None]) -> None:
     """Something that the worker does anyway within 2 s, done now. Never fails its caller."""
     try:
         await work
     except PUBLISH_ERRORS as error:
-        log.warning("room %s: not done at once: %s", call.in_room.room_id, error)
+        log.warning("room %s: not done at once: %s", room_id, error)
 
 
 async def _told(call: Call, after: Room | None) -> DeskShown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from live import people, rehearsals, rooms
+from live import people, rehearsals, rooms, run_of_show
 from live.api import desk
 from live.api.endpoint import PRODUCE, Call, Endpoint, record
 from live.api.models import Line40, Line80, Model, RoomShown
@@ -31,7 +31,7 @@ async def _create(call: Call) -> RoomShown:
         await rooms.create(
             c,
             room_id=room_id,
-            title={"en": body.title, **({"zh": body.title_zh} if body.title_zh else {})},
+            title=run_of_show.by_language(body.title, body.title_zh),
             host_name=body.host_name or user.name,
             rehearsal=False,
             product_ids=(),
@@ -40,7 +40,7 @@ async def _create(call: Call) -> RoomShown:
         await people.give(c, room_id, user.user_id, "owner")
         await record(c, call, "room_create", room_id, room_id=room_id, after={"title": body.title})
         room = await rooms.get(c, room_id)
-    await call.wiring.broker.publish(room_id, values=room.values())
+    await desk.tell(call, room)
     return room_shown(room)
 
 
@@ -48,9 +48,9 @@ async def _rehearse(call: Call) -> RoomShown:
     async with call.wiring.database.begin() as c:
         room = await rehearsals.prepare(c, call.in_room, new_id, call.now_ms)
         await record(c, call, "room_rehearse", room.room_id, after={"run_version": call.in_room.run_version})
-    await call.wiring.broker.publish(room.room_id, values=room.values())
+    await desk.tell(call, room)
     if room.status == "preshow":  # what was asked for were copies that are gone
-        await desk.in_time(call, call.wiring.requests.clear(room.room_id))
+        await desk.in_time(room.room_id, call.wiring.requests.clear(room.room_id))
     return room_shown(room)
 
 

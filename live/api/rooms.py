@@ -83,7 +83,7 @@ async def _pin(call: Call) -> models.RoomShown:
         room_id, events=[("pin", event)], values=after.values(), once=f"pin:{call.action_id}"
     )
     if body.product_id is not None:  # nobody need ask for it any more
-        await in_time(call, call.wiring.requests.clear(room_id, [body.product_id]))
+        await in_time(room_id, call.wiring.requests.clear(room_id, [body.product_id]))
     return room_shown(after)
 
 
@@ -101,7 +101,7 @@ async def _status(call: Call) -> models.RoomShown:
         room_id, events=[("room", event)], values=after.values(), once=f"status:{call.action_id}"
     )
     if body.status == "ended":
-        await in_time(call, call.wiring.requests.clear(room_id))
+        await in_time(room_id, call.wiring.requests.clear(room_id))
     return room_shown(after)
 
 

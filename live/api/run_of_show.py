@@ -61,7 +61,7 @@ async def _do(call: Call, work: Callable[[AsyncConnection], Awaitable[Room]]) ->
         ids = await rooms.product_ids(c, room.room_id)
         products = {product.product_id: product for product in await catalogue.get_products(c, ids)}
     await desk.tell(call, room)
-    await desk.in_time(call, call.wiring.requests.allow(room.room_id, ids))
+    await desk.in_time(room.room_id, call.wiring.requests.allow(room.room_id, ids))
     return RunShown(
         products=[product_shown(products[one]) for one in ids if one in products],
         run_version=room.run_version,
@@ -107,7 +107,7 @@ def _quick_product(body: QuickItem, currency: str) -> Product:
     )
     return Product(
         product_id=product_id,
-        title={"en": body.title, **({"zh": body.title_zh} if body.title_zh else {})},
+        title=run_of_show.by_language(body.title, body.title_zh),
         description={},
         picture=run_of_show.DEFAULT_PICTURE,
         currency=currency,
@@ -134,15 +134,15 @@ async def _import(call: Call) -> RunShown:
 
 
 async def _remove(call: Call) -> RunShown:
-    product_id = call.parameter("product_id")
+    room_id, product_id = call.in_room.room_id, call.parameter("product_id")
 
     async def work(c: AsyncConnection) -> Room:
-        room = await run_of_show.remove(c, call.in_room.room_id, product_id)
+        room = await run_of_show.remove(c, room_id, product_id)
         await record(c, call, "run_remove", product_id)
         return room
 
     shown = await _do(call, work)
-    await desk.in_time(call, call.wiring.requests.clear(call.in_room.room_id, [product_id]))
+    await desk.in_time(room_id, call.wiring.requests.clear(room_id, [product_id]))
     return shown
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from live import audit
+from realtime.publisher import BrokerUnavailable
 from tests.live.api.test_orders import place, tap
 from tests.live.conftest import CARD, Browser, Shop
 
@@ -48,6 +49,20 @@ async def test_only_owners_open_rooms(shop: Shop) -> None:
         assert (await browser.post("/api/rooms", {"title": "Mine"})).status_code == status
     owner = await shop.staff("owner")
     assert (await owner.post("/api/rooms", {"title": ""})).json()["code"] == "bad_fields"
+
+
+async def test_a_room_is_opened_once_also_while_redis_is_away(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 503 after the room was made would have the console try again, and make another one."""
+
+    async def unreachable(*_: Any, **__: Any) -> None:
+        raise BrokerUnavailable
+
+    owner = await shop.staff("owner")
+    monkeypatch.setattr(shop.wiring.broker, "publish", unreachable)
+    made = await owner.post("/api/rooms", {"title": "Tea at nine"})
+    assert made.status_code == 201, made.text
 
 
 async def test_the_number_of_rooms_is_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

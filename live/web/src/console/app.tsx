@@ -6,7 +6,7 @@ import type { ConsoleSession } from "./app-session";
 import { ConsoleContext, DeskContext, useConsole, useDesk } from "./context";
 import { DeskRequestCard } from "./desk-strip";
 import { useKeys } from "./keys";
-import { late } from "./late";
+import { late } from "../shared/late";
 import type { Tab } from "./room-desk";
 import { RoomColumn } from "./room-column";
 import { Rooms } from "./rooms";

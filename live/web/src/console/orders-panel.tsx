@@ -6,7 +6,7 @@ import type { Order, OrderState } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
 import { useDesk } from "./context";
 import type { OrderFilter } from "./orders-list";
-import { late } from "./late";
+import { late } from "../shared/late";
 import { Empty, GhostMark, ProblemLine } from "./parts";
 import { WaitingMoney } from "./waiting-money";
 import { w } from "./words";

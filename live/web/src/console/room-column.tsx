@@ -1,7 +1,7 @@
 import type { ComponentType } from "preact";
 import { useDesk } from "./context";
 import { ChatPanel } from "./chat-panel";
-import { late } from "./late";
+import { late } from "../shared/late";
 import { OrdersPanel } from "./orders-panel";
 import type { SideTab } from "./room-desk";
 import { w } from "./words";

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { BoltIcon, ChevronIcon } from "../shared/icons";
 import { localised, shared } from "../shared/words";
 import { useConsole } from "./context";
-import { late } from "./late";
+import { late } from "../shared/late";
 import { Empty, ProblemLine } from "./parts";
 import { LanguageButton } from "./sign-in";
 import { w } from "./words";

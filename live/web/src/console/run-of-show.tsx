@@ -8,7 +8,7 @@ import { useDesk } from "./context";
 import { firstSale, isRunning } from "./desk-state";
 import { type Drag, dropLine, useDrag } from "./drag-list";
 import { Empty, FailureLine, StatePill } from "./parts";
-import { late } from "./late";
+import { late } from "../shared/late";
 import { AskedChip, Lateness, Minute, Requests, ScriptPanel } from "./script-panel";
 import { w } from "./words";
 

@@ -1,5 +1,5 @@
 import { useDesk } from "./context";
-import { late } from "./late";
+import { late } from "../shared/late";
 
 const Waiting = late(() => import("./approval-cards").then((module) => module.Waiting));
 

@@ -1,8 +1,8 @@
 import { signal } from "@preact/signals";
-import type { ComponentType } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { LiveRegions } from "../shared/announce";
 import { BoltIcon, WarningIcon } from "../shared/icons";
+import { late } from "../shared/late";
 import { Sheet } from "../shared/sheet";
 import { language, localised, shared } from "../shared/words";
 import { Bag } from "./bag";
@@ -18,7 +18,6 @@ import { Hearts } from "./hearts";
 import { HeroCard } from "./hero-card";
 import { KeysSheet, useKeys } from "./keys";
 import { ProductSheet } from "./product-sheet";
-import type { ReplayProps } from "./replay";
 import type { RoomSession } from "./session";
 import { LeftSide, RightSide } from "./side";
 import { ShareSheet } from "./share";
@@ -28,6 +27,12 @@ import { Stage } from "./stage";
 import { StatusStrip } from "./status-strip";
 import { Things } from "./things";
 import { w } from "./words";
+
+/** Most viewers never see it, so it is not in the first load. */
+const Replay = late(
+  () => import("./replay").then((module) => module.Replay),
+  () => <p aria-busy="true">{w("loading")}</p>,
+);
 
 const wide = matchMedia("(min-width: 1024px)");
 const isDesktop = signal(wide.matches);
@@ -155,7 +160,7 @@ function Panels() {
     case "replay":
       return (
         <Sheet key="replay" title={w("replay")} onClose={close} theme="dark" testid="replay-sheet">
-          <LateReplay productId={panel.productId} />
+          <Replay productId={panel.productId} />
         </Sheet>
       );
     case "delay":
@@ -176,13 +181,4 @@ function Panels() {
         </Sheet>
       );
   }
-}
-
-/** Most viewers never see it, so it is not in the first load. */
-function LateReplay({ productId }: ReplayProps) {
-  const [Replay, setReplay] = useState<ComponentType<ReplayProps> | null>(null);
-  useEffect(() => {
-    void import("./replay").then((module) => setReplay(() => module.Replay));
-  }, []);
-  return Replay ? <Replay productId={productId} /> : <p aria-busy="true">{w("loading")}</p>;
 }

@@ -39,7 +39,7 @@ interface Show {
   tracks: { from_ms: number; sales: StockTrack[] };
 }
 
-export interface ReplayProps {
+interface ReplayProps {
   /** Begin where this product is shown first. */
   productId: string | undefined;
 }

@@ -1,10 +1,10 @@
-import type { ComponentType } from "preact";
+import type { ComponentChildren, ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 const AGAIN_MS = 3_000;
 
-/** A part that isn't always seen, and so not in the first load: nothing until its script has come, which is asked for until it does. */
-export function late<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+/** A part that isn't always seen, and so not in the first load: nothing, or `waiting`, until its script has come, which is asked for until it does. */
+export function late<P extends object>(load: () => Promise<ComponentType<P>>, waiting: () => ComponentChildren = () => null): ComponentType<P> {
   let Loaded: ComponentType<P> | null = null;
   return function Late(props: P) {
     const [tries, setTries] = useState(0);
@@ -26,6 +26,6 @@ export function late<P extends object>(load: () => Promise<ComponentType<P>>): C
         clearTimeout(timer);
       };
     }, [tries]);
-    return Loaded && <Loaded {...props} />;
+    return <>{Loaded ? <Loaded {...props} /> : waiting()}</>;
   };
 }
