@@ -7,6 +7,8 @@ PYTEST_ARGS ?=
 # Registries behind a company's own certificate authority: believe whom the system believes.
 export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
+# A show and its tests start dozens of Python processes: each module is compiled once, whatever the shell that calls us says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help screenshots run reset test test-python test-web lint format types load bench-hub bench-overload bench-hostile bench-compression bench-sale chaos bench-page bench-video browser lock clean
@@ -23,7 +25,7 @@ reset: $(VENV)/.run ## forget all data of the development show
 test: $(VENV)/.dev browser test-web test-python ## run every test
 
 test-python: $(VENV)/.dev
-	@$(BIN)/pytest -n 3 --dist loadfile -q $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -q $(PYTEST_ARGS)
 
 test-web: $(VENV)/.dev
 	@$(BIN)/python -m live.pages_build types test build

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import Final
 
@@ -116,10 +117,12 @@ def _dispatcher(methods: dict[str, Endpoint]) -> Callable[[Request], Awaitable[R
 
 
 def _service_routes() -> list[Route]:
-    openapi = json.dumps(document(ENDPOINTS, version("flashroom")), ensure_ascii=False)
+    @cache  # made when first asked for: it takes longer than all else of a start
+    def openapi() -> str:
+        return json.dumps(document(ENDPOINTS, version("flashroom")), ensure_ascii=False)
 
     async def openapi_json(_: Request) -> Response:
-        return Response(openapi, media_type="application/json")
+        return Response(openapi(), media_type="application/json")
 
     return [
         Route("/api/openapi.json", openapi_json),

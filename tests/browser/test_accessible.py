@@ -12,9 +12,8 @@ from playwright.sync_api import Page, expect
 from loadtests.show import Show
 from tests.browser.test_the_last_unit import fill_address, fire_a_sale, hold_down, join, pay, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
-expect.set_options(timeout=15_000)
 NewPage = Callable[..., Page]
 AXE = Path("live/web/node_modules/axe-core/axe.min.js")
 STILL = """async () => {

@@ -12,7 +12,7 @@ from loadtests.screenshots import Desk
 from loadtests.show import Show
 from tests.browser.test_the_last_unit import NewPage, join, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 
 def light(page: Page, check: str) -> str | None:

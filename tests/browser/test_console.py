@@ -21,9 +21,8 @@ from tests.browser.test_the_last_unit import (
     sign_in,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
-expect.set_options(timeout=15_000)
 NewPage = Callable[..., Page]
 PASSWORD = "a long enough password"
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Response, expect
 from loadtests.show import Show
 from tests.browser.test_the_last_unit import join, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 BUDGET_BYTES = 90 * 1024
 ASSETS = Path("live/web/dist/assets")

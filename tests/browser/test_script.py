@@ -11,9 +11,8 @@ from loadtests.screenshots import Desk
 from loadtests.show import Show
 from tests.browser.test_the_last_unit import join, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
-expect.set_options(timeout=15_000)
 NewPage = Callable[..., Page]
 ROOM = "/api/rooms/rm_demo"
 SECRET = "Tell them the batch number"

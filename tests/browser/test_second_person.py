@@ -13,9 +13,8 @@ from tests.browser.test_accessible import violations
 from tests.browser.test_console import invited, sign_in_as
 from tests.browser.test_the_last_unit import GOOD_CARD, fill_address, join, pay, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
-expect.set_options(timeout=15_000)
 NewPage = Callable[..., Page]
 
 
@@ -68,7 +67,7 @@ def test_a_small_refund_needs_nobody_and_the_next_waits_some_seconds(show: Show,
     form.locator("[name=refund-reason]").fill("late again")
     expect(form.get_by_test_id("refund")).to_contain_text("Refund in")
     expect(form.get_by_test_id("refund")).to_be_disabled()
-    expect(form.get_by_test_id("refund")).to_be_enabled(timeout=30_000)
+    expect(form.get_by_test_id("refund")).to_be_enabled()
     hold(form.get_by_test_id("refund"), lambda: expect(form).to_have_count(0))
     expect(order).to_contain_text("¥2 refunded so far")
 
@@ -143,7 +142,7 @@ def test_arming_waits_and_is_declined_then_withdrawn_and_the_value_is_switched_o
     expect(waiting).to_have_attribute("data-state", "asked")
     arming = cy.locator("[data-testid=approval][data-action=sale_arm]")
     expect(arming).to_contain_text("5 units at ¥59, ¥295 in all")
-    cy.get_by_test_id("decline").click()
+    arming.get_by_test_id("decline").click()
     expect(waiting).to_have_attribute("data-state", "declined")
     expect(waiting).to_contain_text("Cy declined.")
     ana.get_by_test_id("arm").click()

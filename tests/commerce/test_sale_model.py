@@ -175,7 +175,7 @@ def own_redis(tmp_path: Path) -> Iterator[str]:
         yield server.url
 
 
-@pytest.mark.timeout(0 if EXAMPLES > 100 else 120)
+@pytest.mark.timeout(0 if EXAMPLES > 100 else 600)
 def test_whatever_happens_nothing_is_oversold_lost_or_leaked(own_redis: str, sqlite_file: Path) -> None:
     SaleModel.redis_url, SaleModel.template = own_redis, sqlite_file
     run_state_machine_as_test(

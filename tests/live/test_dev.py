@@ -17,8 +17,8 @@ import pytest
 from loadtests.show import free_ports
 from tests.services import wait_until_sync
 
-READY_WITHIN_S = 90.0
-STOP_WITHIN_S = 20.0
+READY_WITHIN_S = 240.0
+STOP_WITHIN_S = 90.0
 
 
 class Dev:
@@ -102,7 +102,6 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.timeout(240)
 def test_from_nothing_to_links_through_a_crash_to_an_orderly_end_and_again(dev: Dev) -> None:
     dev.start()
     dev.wait_for("The show is on")

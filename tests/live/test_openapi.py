@@ -48,7 +48,6 @@ def test_operation_ids_are_unique() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(tmp_path: Path) -> None:
     """A real web process, called as the host of the room, with a sale and a paid order that exist, so that the logic behind is reached."""
     with Show(tmp_path / "show", roles=("web",), environment={"FLASHROOM_RATE_LIMITS": "off"}) as show:

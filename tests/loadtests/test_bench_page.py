@@ -11,7 +11,6 @@ from loadtests import bench_page
 
 @pytest.mark.slow
 @pytest.mark.browser
-@pytest.mark.timeout(180)
 def test_the_page_is_measured_and_keeps_no_more_than_it_shows(tmp_path: Path) -> None:
     result = bench_page.run(tmp_path, rounds=1, seconds=1.0)
     assert bench_page.verdict(result) == []
