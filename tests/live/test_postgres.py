@@ -58,6 +58,7 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_people.test_the_last_owner_stays,
     test_people.test_an_invitation_makes_an_account_that_works_in_the_room,
     test_people.test_a_withdrawn_or_replaced_invitation_opens_nothing,
+    test_reminders.test_what_is_not_there_on_sale_already_or_too_much_is_refused,
     test_reminders.test_taken_back_and_asked_for_again_while_it_was_told_is_a_new_reminder,
     test_reminders.test_an_item_taken_out_of_the_run_takes_its_reminders_along,
     test_run_of_show.test_a_csv_adds_items_and_read_again_changes_prices_not_stock,
