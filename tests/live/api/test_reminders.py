@@ -14,7 +14,7 @@ import pytest
 import realtime
 from commerce import crash_points
 from commerce.clock import wall_clock_ms
-from live import identity, rehearsals, reminders
+from live import identity, rehearsals, reminders, rooms
 from live.api.endpoint import GUEST_COOKIE
 from live.api.reminders import ENDPOINTS
 from live.identity import Guest
@@ -181,9 +181,9 @@ async def test_a_rehearsal_has_reminders_of_its_own_and_ghosts_are_not_counted(
     await ask(shop, ann)
     wiring = shop.wiring
     async with wiring.database.begin() as c:
-        show = await rehearsals.rooms.get(c, shop.room_id)
+        show = await rooms.get(c, shop.room_id)
         twin = await rehearsals.prepare(c, show, new_id, wall_clock_ms())
-        (copy, *_) = await rehearsals.rooms.product_ids(c, twin.room_id)
+        (copy, *_) = await rooms.product_ids(c, twin.room_id)
     ghost = shop.browser()
     cookie = identity.sign_guest(
         wiring.settings.key("guest"), Guest("gu_ghost", "Gus", True), wall_clock_ms()
