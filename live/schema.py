@@ -11,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -96,6 +97,21 @@ room_product = Table(
     Column("script", Text, nullable=False, server_default=""),
     Column("minute", Integer),  # of the show in which its turn is planned
     Column("script_version", BigInteger, nullable=False, server_default="0"),  # the room's at its last change
+)
+
+reminder = Table(
+    "reminder",  # a viewer wants to be told when an item goes on sale; gone once told, or with the item
+    metadata,
+    Column("room_id", String(64), primary_key=True),
+    Column("product_id", String(64), primary_key=True),
+    Column("viewer_id", String(64), primary_key=True),  # a guest's or an account's, as the hub knows it
+    Column("ghost", Boolean, nullable=False),
+    Column("asked_at_ms", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["room_id", "product_id"], ["room_product.room_id", "room_product.product_id"], ondelete="CASCADE"
+    ),
+    Index("ix_reminder_viewer_id", "viewer_id"),
+    Index("ix_reminder_asked_at_ms", "asked_at_ms"),
 )
 
 room_role = Table(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -21,7 +21,7 @@ from commerce.clock import wall_clock_ms
 from commerce.merchant_webhooks import deliveries
 from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
-from live import approvals, metrics, processes, rooms, samples
+from live import approvals, metrics, processes, reminders, rooms, samples
 from live.jobs import Job, run_jobs
 from live.media.on_air import OnAir
 from live.metrics import WorkerMetrics
@@ -104,6 +104,7 @@ class Worker:
             Job("timers", 0.25, self.run_timers),
             Job("relay", 0.15, self.relay, again_at=LIMIT),
             Job("sweep", 0.5, self.sweep),
+            Job("reminders", 0.5, self.tell_reminders, again_at=LIMIT),
             Job("log", 0.5, self.persist_logs, again_at=LIMIT),
             Job("inbox", 0.4, _counted(cashier.process_inbox), again_at=LIMIT),
             Job("polls", 1.0, _counted(cashier.poll_open_attempts)),
@@ -173,6 +174,19 @@ class Worker:
             await self._places.tell(one.room_id, one.sale_id, one.numbers.waiting)
         return sum(len(one.notices) for one in swept)
 
+    async def tell_reminders(self) -> int:
+        """Tell viewers that what they wait for goes on sale."""
+        show = self._show
+        async with show.database.read() as c:
+            waiting = await reminders.rooms_to_tell(c)
+        if not waiting:
+            return 0
+
+        async def tell(room: rooms.Room) -> int:
+            return await reminders.tell(show.database, show.broker, room.room_id, LIMIT, self._clock_ms())
+
+        return await self._each_room(tell, waiting)
+
     async def persist_logs(self) -> int:
         """Move the allocation log's new lines from Redis into SQL."""
         return await reconciliation.persist_logs(self._show.database, self._show.hot_ledger)
@@ -216,14 +230,19 @@ class Worker:
 
         return await self._each_room(publish)
 
-    async def _each_room(self, work: Callable[[rooms.Room], Awaitable[int]]) -> int:
-        """The sum of `work(room)`. A Redis node that is away keeps no other node's rooms waiting; at the end its error is raised."""
+    async def _each_room(
+        self, work: Callable[[rooms.Room], Awaitable[int]], only: Collection[str] | None = None
+    ) -> int:
+        """The sum of `work(room)` over all rooms, or those whose ids are given.
+
+        A Redis node that is away keeps no other node's rooms waiting; at the end its error is raised.
+        """
         async with self._show.database.read() as c:
             found = await rooms.list_all(c)
         done, away, failure = 0, set[str](), None
         for room in found:
             node = self._show.broker.node_of(room.room_id)
-            if node in away:
+            if node in away or (only is not None and room.room_id not in only):
                 continue
             try:
                 done += await work(room)
@@ -260,6 +279,7 @@ class Worker:
             done += await deliveries.forget_old(c, now_ms)
             done += await samples.forget_old(c, now_ms)
             done += await approvals.forget_old(c, now_ms)
+            done += await reminders.forget_old(c, now_ms)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
         return done + await self._each_room(lambda room: self._show.projector.forget_old_sales(room.room_id))
 

@@ -289,6 +289,8 @@ class Stats(Model):
     orders: dict[str, int]
     delay_ms: int | None
     """How late half of the viewers' pictures are at most, as their pages say; None while nobody sees one."""
+    reminders: dict[str, int]
+    """By item: how many want to be told when it goes on sale."""
 
 
 class AuditEntry(Model):
@@ -468,6 +470,8 @@ class Mine(Model):
     holds: list[HoldShown]
     places: list[Place]
     orders: list[OrderShown]
+    reminders: list[str]
+    """The items that I am to be told of when they go on sale."""
 
 
 # -- after the sale

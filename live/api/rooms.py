@@ -12,7 +12,7 @@ from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
 from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
-from live import audit, rooms, shows
+from live import audit, reminders, rooms, shows
 from live.api import models
 from live.api.desk import in_time, saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
@@ -135,6 +135,7 @@ async def _stats(call: Call) -> models.Stats:
     likes = (await broker.values(room_id)).get("likes")
     async with call.wiring.database.read() as c:
         counted = await orders.counts(c, room_id)
+        wanted = await reminders.counts(c, room_id)
     return models.Stats(
         watching=presence.count,
         peak=presence.peak,
@@ -143,6 +144,7 @@ async def _stats(call: Call) -> models.Stats:
         comments=await broker.comment_count(room_id),
         orders=counted,
         delay_ms=_median_ms(await broker.delays(room_id)),
+        reminders=wanted,
     )
 
 

@@ -1,4 +1,5 @@
-"""What viewers go through in a real browser: accounts, two taps, an ended hold, the wait list, keys alone, another language."""
+"""What viewers go through in a real browser: accounts, two taps, an ended hold, the wait list, reminders, keys alone,
+another language."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from loadtests.screenshots import Desk
 from loadtests.show import Show
-from tests.browser.test_the_last_unit import GOOD_CARD, NewPage, fill_address, join, pay
+from tests.browser.test_accessible import violations
+from tests.browser.test_the_last_unit import GOOD_CARD, NewPage, fill_address, join, pay, sign_in
 from tests.services import wait_until_sync
 
 pytestmark = pytest.mark.browser
@@ -117,6 +119,49 @@ def pay_for_it(page: Page) -> None:
     fill_address(page, "Nia Ho")
     pay(page, GOOD_CARD)
     expect(page.get_by_test_id("order-number")).to_be_visible()
+
+
+def test_who_asked_to_be_told_is_told_and_led_to_the_item(show: Show, new_page: NewPage, desk: Desk) -> None:
+    page = join(new_page, show, "Uma")
+    page.get_by_test_id("open-bag").click()
+    page.locator("[data-product=pr_candle]").click()
+    sheet = page.get_by_test_id("product-sheet")
+    buy = sheet.get_by_test_id("buy")
+    expect(buy).to_be_focused()  # what the sheet is for
+    expect(buy).to_have_text("Notify me")
+    page.keyboard.press("Enter")
+    expect(buy).to_have_text("You'll be told")
+    expect(buy).to_be_focused()
+    expect(page.locator("[aria-live=polite]", has_text="You'll be told").first).to_be_attached()
+    box = buy.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    bad = violations(page)
+
+    page.reload()
+    page.get_by_test_id("open-bag").click()
+    page.locator("[data-product=pr_candle]").click()
+    expect(buy).to_have_attribute("data-state", "reminded")
+    buy.click()
+    expect(buy).to_have_attribute("data-state", "remind")
+    buy.click()
+    expect(buy).to_have_attribute("data-state", "reminded")
+    page.keyboard.press("Escape")
+    console = sign_in(new_page, show)
+    row = console.locator("[data-testid=product][data-product=pr_candle]")
+    expect(row.get_by_test_id("reminders")).to_have_attribute("data-count", "1")
+
+    sale_id = desk.fire_named("pr_candle", countdown_ms=60_000)
+    desk.call("PUT", "/api/rooms/rm_demo/pin", {"product_id": "pr_serum"})
+    banner = page.get_by_test_id("reminder-banner")
+    expect(banner).to_contain_text("You asked to be told")
+    bad += violations(page)
+    page.get_by_test_id("reminder-show").click()
+    expect(buy).to_have_attribute("data-state", "opens_in")
+    expect(banner).to_have_count(0)
+    expect(row.get_by_test_id("reminders")).to_have_count(0)
+    desk.call("POST", f"/api/sales/{sale_id}/abort", {"reason": "enough seen"})
+    assert bad == []
 
 
 def test_another_language_keeps_the_hold(show: Show, new_page: NewPage, desk: Desk) -> None:

@@ -10,7 +10,7 @@ import pytest
 from live import migrations
 from live.settings import Settings
 from tests.commerce.databases import PostgresServer, postgres_server
-from tests.live import test_answers, test_console, test_identity
+from tests.live import test_answers, test_console, test_identity, test_schema
 from tests.live.api import (
     test_after_sales,
     test_approvals,
@@ -20,6 +20,7 @@ from tests.live.api import (
     test_endpoint,
     test_orders,
     test_people,
+    test_reminders,
     test_replay,
     test_rooms,
     test_run_of_show,
@@ -57,6 +58,9 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_people.test_the_last_owner_stays,
     test_people.test_an_invitation_makes_an_account_that_works_in_the_room,
     test_people.test_a_withdrawn_or_replaced_invitation_opens_nothing,
+    test_reminders.test_what_is_not_there_on_sale_already_or_too_much_is_refused,
+    test_reminders.test_taken_back_and_asked_for_again_while_it_was_told_is_a_new_reminder,
+    test_reminders.test_an_item_taken_out_of_the_run_takes_its_reminders_along,
     test_run_of_show.test_a_csv_adds_items_and_read_again_changes_prices_not_stock,
     test_charts.test_stock_is_drawn_from_samples_that_the_worker_took,
     test_charts.test_watching_is_drawn_with_what_was_done_when,
@@ -67,6 +71,7 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_replay.test_a_replay_gets_the_stock_of_its_sales_from_moment_to_moment,
     test_replay.test_a_long_sale_is_thinned_and_keeps_its_end,
     test_answers.test_calls_that_come_together_each_get_their_own_answer,
+    test_schema.test_migrations_lead_to_exactly_the_tables_of_the_code,
     test_answers.test_one_key_asked_for_many_times_at_once_is_claimed_once,
 )
 

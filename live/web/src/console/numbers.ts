@@ -23,6 +23,8 @@ export interface Stats {
   ghosts?: number;
   /** How late half of the viewers' pictures are at most; null while nobody sees one. */
   delay_ms: number | null;
+  /** By item: how many want to be told when it goes on sale. */
+  reminders?: Readonly<Record<string, number>>;
   orders: OrderNumbers & { ghost_placed?: number; ghost_paid?: number };
 }
 

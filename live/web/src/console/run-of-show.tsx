@@ -9,7 +9,7 @@ import { firstSale, isRunning } from "./desk-state";
 import { type Drag, dropLine, useDrag } from "./drag-list";
 import { Empty, FailureLine, StatePill } from "./parts";
 import { late } from "../shared/late";
-import { AskedChip, Lateness, Minute, Requests, ScriptPanel } from "./script-panel";
+import { AskedChip, Lateness, Minute, RemindersChip, Requests, ScriptPanel } from "./script-panel";
 import { w } from "./words";
 
 const QuickItemSheet = late(() => import("./run-sheets").then((module) => module.QuickItemSheet));
@@ -129,6 +129,7 @@ function Row({ product, index, drag, handle }: RowProps) {
           <span class="run-sale">
             <SaleLine sale={sale} isPinned={isPinned} />
             <AskedChip productId={product.product_id} />
+            <RemindersChip productId={product.product_id} />
             <Lateness productId={product.product_id} listed />
           </span>
         </span>

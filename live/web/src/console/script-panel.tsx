@@ -1,5 +1,5 @@
 import { heartbeat } from "../shared/clock";
-import { HandIcon, PencilIcon, PrompterIcon } from "../shared/icons";
+import { BellIcon, HandIcon, PencilIcon, PrompterIcon } from "../shared/icons";
 import { formatCount } from "../shared/money";
 import { language, localised } from "../shared/words";
 import { useDesk, useTicking } from "./context";
@@ -49,11 +49,22 @@ export function AskedChip({ productId }: { productId: string }) {
   const count = items[productId]?.[0] ?? 0;
   if (!count) return null;
   const most = Math.max(...Object.values(items).map(([one]) => one));
+  return <Chip word="asked_n" Icon={HandIcon} count={count} isMost={count === most && most > 1} />;
+}
+
+/** How many want to be told when this item goes on sale. */
+export function RemindersChip({ productId }: { productId: string }) {
+  const count = useDesk().numbers.stats.value?.reminders?.[productId];
+  return count ? <Chip word="reminders_n" Icon={BellIcon} count={count} /> : null;
+}
+
+function Chip({ word, Icon, count, isMost }: { word: "asked_n" | "reminders_n"; Icon: typeof HandIcon; count: number; isMost?: boolean }) {
   const n = formatCount(count, language.value);
+  const text = w(word, { n });
   return (
-    <span class={`asked num ${count === most && most > 1 ? "is-most" : ""}`} title={w("asked_n", { n })} data-testid="asked" data-count={count}>
-      <HandIcon size={13} />
-      <span class="visually-hidden">{w("asked_n", { n })}</span>
+    <span class={`asked num ${isMost ? "is-most" : ""}`} title={text} data-testid={word.slice(0, -2)} data-count={count}>
+      <Icon size={13} />
+      <span class="visually-hidden">{text}</span>
       <span aria-hidden="true">{n}</span>
     </span>
   );

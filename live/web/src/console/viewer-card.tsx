@@ -33,6 +33,7 @@ export function ViewerCard({ product, sale, stock, as }: Props) {
       sale: shown,
       stock,
       isLive: true,
+      isReminded: false,
       nowMs,
       isAsking: false,
       heldUntilMs: null,

@@ -51,7 +51,7 @@ export function Bag() {
 
 function BagState({ product, sale }: { product: Product; sale: SaleValue | null }) {
   const session = useSession();
-  const kind = useMemo(() => computed(() => session.buyStateOf(sale).kind), [session, sale]);
+  const kind = useMemo(() => computed(() => session.buyStateOf(product.product_id, sale).kind), [session, product.product_id, sale]);
   const isPinned = session.shownId.value === product.product_id;
   const stock = sale && session.store.stock.value.get(sale.sale_id);
   const isRunning = sale && (sale.state === "open" || sale.state === "paused");
@@ -65,7 +65,7 @@ function BagState({ product, sale }: { product: Product; sale: SaleValue | null 
       )}
       {isRunning && <span class="badge badge-good">{w("on_sale")}</span>}
       {sale?.state === "armed" && <span class="badge">{w("up_next")}</span>}
-      {kind.value !== "buy" && kind.value !== "no_sale" && kind.value !== "opens_in" && kind.value !== "soon" && kind.value !== "offline" && (
+      {kind.value !== "buy" && kind.value !== "remind" && kind.value !== "opens_in" && kind.value !== "offline" && (
         <span class="badge">{kind.value === "in_line" ? w("things_places") : w(`buy_${kind.value}`, { time: "" })}</span>
       )}
       {isRunning && stock && <StockBar stock={stock} legend={false} thin />}

@@ -1,7 +1,7 @@
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { formatRemaining, formatTime } from "../shared/clock";
-import { BoltIcon, CheckIcon } from "../shared/icons";
+import { BellIcon, BoltIcon, CheckIcon } from "../shared/icons";
 import type { SaleValue } from "../shared/types";
 import { language } from "../shared/words";
 import type { BuyState } from "./buy-state";
@@ -10,16 +10,17 @@ import type { RoomSession } from "./session";
 import { w } from "./words";
 
 /** The Buy button with its one label, and the line under it that says why. */
-export function BuyButton({ sale }: { sale: SaleValue | null }) {
+export function BuyButton({ productId, sale }: { productId: string; sale: SaleValue | null }) {
   const session = useSession();
   // Only when the label changes is there something to render, not at each beat of the clock.
   const view = useMemo(
     () =>
       computed(() => {
-        const state = session.buyStateOf(sale);
-        return JSON.stringify([state.kind, state.isEnabled, label(session, sale, state), line(session, sale, state)]);
+        const state = session.buyStateOf(productId, sale);
+        const why = line(session, productId, sale, state);
+        return JSON.stringify([state.kind, state.isEnabled, label(session, sale, state), why]);
       }),
-    [session, sale],
+    [session, productId, sale],
   );
   const [kind, isEnabled, text, why] = JSON.parse(view.value) as [BuyState["kind"], boolean, string, string | null];
   const isFlash = kind === "buy" || kind === "buy_more" || kind === "held";
@@ -32,10 +33,11 @@ export function BuyButton({ sale }: { sale: SaleValue | null }) {
         data-testid="buy"
         data-state={kind}
         aria-keyshortcuts="B"
-        onClick={() => sale && void session.buy(sale)}
+        onClick={() => void session.buy(productId)}
       >
         {isFlash && <BoltIcon size={18} />}
-        {kind === "bought" && <CheckIcon size={18} />}
+        {kind === "remind" && <BellIcon size={18} />}
+        {(kind === "bought" || kind === "reminded") && <CheckIcon size={18} />}
         {kind === "checking" && <i class="dots" aria-hidden="true" />}
         <span class="num">{text}</span>
       </button>
@@ -68,7 +70,10 @@ function label(session: RoomSession, sale: SaleValue | null, state: BuyState): s
   return w(`buy_${state.kind}`, { time, place });
 }
 
-function line(session: RoomSession, sale: SaleValue | null, state: BuyState): string | null {
+function line(session: RoomSession, productId: string, sale: SaleValue | null, state: BuyState): string | null {
+  if (state.kind === "remind" || state.kind === "reminded") {
+    return session.reminders.problem(productId) ?? (state.kind === "reminded" ? w("line_reminded") : sale && w("line_soon"));
+  }
   if (!sale) return null;
   if (state.kind === "offline") {
     return w(session.things.openHoldOf(sale.sale_id) ? "line_offline_hold" : "line_offline");
@@ -76,7 +81,7 @@ function line(session: RoomSession, sale: SaleValue | null, state: BuyState): st
   if (state.kind === "checking") return session.isAnswerLate(sale.sale_id) ? w("line_checking_long") : null;
   if (state.kind === "held" || state.kind === "paying" || state.kind === "confirming" || state.kind === "bought") return null;
   // What the sale does now is the better reason, once it no longer takes taps.
-  const refusal = state.kind === "paused" || state.kind === "in_line" || state.kind === "soon" || state.kind === "opens_in" ? null : session.lastRefusal(sale.sale_id);
+  const refusal = state.kind === "paused" || state.kind === "in_line" || state.kind === "opens_in" ? null : session.lastRefusal(sale.sale_id);
   if (refusal) return isBuyable(state) && session.wasOutOfStock(sale.sale_id) ? w("line_came_back") : refusal;
   const stock = session.store.stock.value.get(sale.sale_id);
   if (state.kind === "in_line") {

@@ -14,6 +14,7 @@ function input(over: Partial<BuyInput> = {}): BuyInput {
     sale: sale("open"),
     stock: { available: 5, held: 3, sold: 2 },
     isLive: true,
+    isReminded: false,
     nowMs: 20_000,
     isAsking: false,
     heldUntilMs: null,
@@ -26,10 +27,14 @@ function input(over: Partial<BuyInput> = {}): BuyInput {
 }
 
 const cases: [why: string, over: Partial<BuyInput>, kind: BuyKind, isEnabled: boolean][] = [
-  ["no sale on this product", { sale: null, stock: null }, "no_sale", false],
-  ["a draft is nobody's business yet", { sale: sale("draft") }, "no_sale", false],
-  ["armed", { sale: sale("armed", { opens_at_ms: null }) }, "soon", false],
+  ["no sale on this product", { sale: null, stock: null }, "remind", true],
+  ["no sale, and I am to be told", { sale: null, stock: null, isReminded: true }, "reminded", true],
+  ["a draft is nobody's business yet", { sale: sale("draft") }, "remind", true],
+  ["armed", { sale: sale("armed", { opens_at_ms: null }) }, "remind", true],
+  ["armed, and I am to be told", { sale: sale("armed", { opens_at_ms: null }), isReminded: true }, "reminded", true],
   ["counting down", { sale: sale("countdown"), nowMs: 9_999 }, "opens_in", false],
+  ["counting down, and I am to be told", { sale: sale("countdown"), nowMs: 9_999, isReminded: true }, "opens_in", false],
+  ["open, and nobody has told me yet", { isReminded: true }, "buy", true],
   ["at zero by the server's clock, before the word open", { sale: sale("countdown"), nowMs: OPENS }, "buy", true],
   ["resumed with an opening in the future", { sale: sale("open"), nowMs: 9_000 }, "opens_in", false],
   ["open", {}, "buy", true],

@@ -4,8 +4,8 @@ import type { SaleValue, StockValue } from "../shared/types";
 
 export type BuyKind =
   | "offline"
-  | "no_sale"
-  | "soon"
+  | "remind"
+  | "reminded"
   | "opens_in"
   | "buy"
   | "buy_more"
@@ -25,6 +25,8 @@ export interface BuyInput {
   sale: SaleValue | null;
   stock: Pick<StockValue, "available" | "held" | "sold"> | null;
   isLive: boolean;
+  /** This viewer is to be told when the item goes on sale. */
+  isReminded: boolean;
   nowMs: number;
   /** A tap waits for the hub's decision. */
   isAsking: boolean;
@@ -51,14 +53,13 @@ export function buyState(input: BuyInput): BuyState {
   if (input.payment) return state(input.payment, input.payment === "confirming");
   if (input.isAsking) return state("checking", false);
   if (input.heldUntilMs !== null) return state("held", true, input.heldUntilMs);
-  if (!sale) return state("no_sale", false);
+  if (!sale) return remindState(input);
   const opensAtMs = sale.opens_at_ms ?? Number.POSITIVE_INFINITY;
   switch (sale.state) {
     case "draft":
     case "ready":
-      return state("no_sale", false);
     case "armed":
-      return state("soon", false);
+      return remindState(input);
     case "paused":
       return state("paused", false);
     case "countdown":
@@ -75,6 +76,11 @@ export function buyState(input: BuyInput): BuyState {
       // Leftovers go back to the shop when a sale settles, so its numbers alone don't tell "sold out" from "ended".
       return state(sale.state_reason === "sold_out" && !stock?.held ? "sold_out" : "ended", false);
   }
+}
+
+/** Not on sale now: one tap asks to be told, another takes that back. */
+function remindState(input: BuyInput): BuyState {
+  return state(input.isReminded ? "reminded" : "remind", true);
 }
 
 function openState(input: BuyInput, sale: SaleValue): BuyState {

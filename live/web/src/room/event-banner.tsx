@@ -2,12 +2,13 @@ import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { heartbeat } from "../shared/clock";
 import { Countdown } from "../shared/countdown";
-import { BoltIcon, ClockIcon, MegaphoneIcon, OfflineIcon, WarningIcon } from "../shared/icons";
+import { BellIcon, BoltIcon, ClockIcon, CloseIcon, MegaphoneIcon, OfflineIcon, WarningIcon } from "../shared/icons";
 import { formatMoney } from "../shared/money";
 import type { SaleValue } from "../shared/types";
-import { language, localised } from "../shared/words";
+import { language, localised, shared } from "../shared/words";
 import { useSession } from "./context";
 import { Picture } from "./picture";
+import type { Told } from "./reminders";
 import { w } from "./words";
 
 const ANNOUNCEMENT_MS = 15_000;
@@ -76,6 +77,8 @@ function HostAway() {
 function SaleOrNews() {
   const session = useSession();
   const { store } = session;
+  const [told] = session.reminders.told.value;
+  if (told) return <ReminderBanner told={told} />;
   const pinnedId = session.shownId.value;
   const running = [...store.sales.value.values()];
   const countdown = running.find((s) => s.state === "countdown");
@@ -97,6 +100,32 @@ function SaleOrNews() {
   const elsewhere = running.find((s) => s.state === "open" && s.product_id !== pinnedId);
   if (elsewhere) return <OpenBanner sale={elsewhere} />;
   return <News />;
+}
+
+/** What this viewer waits for, before what is for everybody. Announced by `Reminders`. */
+function ReminderBanner({ told }: { told: Told }) {
+  const session = useSession();
+  const { sale } = told;
+  return (
+    <div class="banner banner-flash" data-testid="reminder-banner">
+      <BellIcon size={22} />
+      <div class="banner-text">
+        <b>{w("banner_reminder")}</b>
+        <span>
+          {localised(session.product(told.product_id)?.title)} · {formatMoney(sale.price_minor, sale.currency, language.value)}
+        </span>
+      </div>
+      {sale.state === "countdown" && sale.opens_at_ms !== null && (
+        <Countdown class="banner-clock" untilMs={sale.opens_at_ms} clock={session.store.clock} unconfirmed={!session.isLive.value} />
+      )}
+      <button type="button" class="button button-flash banner-button" data-testid="reminder-show" onClick={() => session.reminders.open(told)}>
+        {w("banner_show")}
+      </button>
+      <button type="button" class="icon-button banner-close" aria-label={shared.t("close")} onClick={() => session.reminders.close(told.id)}>
+        <CloseIcon size={20} />
+      </button>
+    </div>
+  );
 }
 
 function CountdownBanner({ sale, isPinned }: { sale: SaleValue; isPinned: boolean }) {

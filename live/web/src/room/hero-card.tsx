@@ -50,7 +50,7 @@ export function HeroCard() {
         {sale && <SaleClock sale={sale} />}
       </div>
       {sale && stock && <StockBar stock={stock} />}
-      <BuyButton sale={sale} />
+      <BuyButton productId={product.product_id} sale={sale} />
     </section>
   );
 }

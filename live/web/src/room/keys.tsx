@@ -56,8 +56,7 @@ function press(session: RoomSession, isDesktop: boolean, action: Action): void {
   switch (action) {
     case "buy": {
       const productId = panel?.kind === "product" ? panel.productId : session.pinned.peek()?.product_id;
-      const sale = productId ? session.saleOf(productId) : null;
-      if (sale && panel?.kind !== "checkout") void session.buy(sale);
+      if (productId && panel?.kind !== "checkout") void session.buy(productId);
       break;
     }
     case "chat":

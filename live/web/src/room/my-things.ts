@@ -54,6 +54,8 @@ export class MyThings {
   readonly attempts: ReadonlySignal<readonly Attempt[]>;
   /** My places in wait lists, by sale. */
   readonly places = signal<ReadonlyMap<string, number>>(new Map());
+  /** The items that I am to be told of when they go on sale. */
+  readonly reminders = signal<ReadonlySet<string>>(new Set());
   readonly asking = signal<ReadonlySet<string>>(new Set());
   /** By hold id: why the provider said no after it had said "pending". */
   readonly declined = signal<ReadonlyMap<string, string | null>>(new Map());
@@ -155,6 +157,13 @@ export class MyThings {
       asking.delete(saleId);
       this.asking.value = asking;
     }
+  }
+
+  /** Be told when this item goes on sale, or not. Raises Problem. */
+  async remind(productId: string, isOn: boolean): Promise<void> {
+    const path = `/api/rooms/${encodeURIComponent(this.roomId)}/reminders/${encodeURIComponent(productId)}`;
+    await (isOn ? api.put(path) : api.delete(path));
+    this.setReminder(productId, isOn);
   }
 
   /** Give a unit back before its time. */
@@ -315,6 +324,7 @@ export class MyThings {
       const orders = new Map(mine.orders.map((order) => [order.order_id, order]));
       const bound = new Set(mine.orders.map((order) => order.hold_id));
       this.orders.value = orders;
+      this.reminders.value = new Set(mine.reminders);
       if (mine.places) this.places.value = new Map(mine.places.map((p) => [p.sale_id, p.place]));
       this.holds.value = new Map(
         mine.holds.filter((hold) => !bound.has(hold.hold_id)).map((hold) => [hold.hold_id, hold]),
@@ -366,6 +376,9 @@ export class MyThings {
         this.setPlace(sale_id, place);
         break;
       }
+      case "reminder":
+        this.setReminder((data as PersonalMessages["reminder"]).product_id, false); // used up
+        break;
       case "muted":
         this.mutedUntilMs.value = (data as { until_ms: number }).until_ms;
         break;
@@ -417,6 +430,14 @@ export class MyThings {
     if (place === null) places.delete(saleId);
     else places.set(saleId, place);
     this.places.value = places;
+  }
+
+  private setReminder(productId: string, isOn: boolean): void {
+    this.changes++;
+    const reminders = new Set(this.reminders.value);
+    if (isOn) reminders.add(productId);
+    else reminders.delete(productId);
+    this.reminders.value = reminders;
   }
 
   private setPayment(holdId: string, state: "paying" | "confirming" | null): void {

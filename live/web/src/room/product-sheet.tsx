@@ -23,7 +23,7 @@ export function ProductSheet({ productId }: { productId: string }) {
   const sale = session.saleOf(productId);
   const stock = sale && session.store.stock.value.get(sale.sale_id);
   return (
-    <Sheet title={w("sheet_product")} onClose={close} testid="product-sheet" focus="[data-testid=buy]:enabled" footer={<BuyButton sale={sale} />}>
+    <Sheet title={w("sheet_product")} onClose={close} testid="product-sheet" focus="[data-testid=buy]:enabled" footer={<BuyButton productId={productId} sale={sale} />}>
       <div class="product">
         <Picture product={product} class="product-picture" eager />
         <div class="product-text">

@@ -178,7 +178,7 @@ function Stock({ stock, wallMs }: { stock: StockThen; wallMs: number }) {
           <span>
             {w("replay_still")} <b class="num">{formatMoney(now.price_minor, track.currency, language.value)}</b>
           </span>
-          <BuyButton sale={now} />
+          <BuyButton productId={track.product_id} sale={now} />
         </p>
       )}
     </section>

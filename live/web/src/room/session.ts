@@ -14,6 +14,7 @@ import { CaptionLine, type ShownCaption } from "./caption-line";
 import { cardsWait } from "./delay-sheet";
 import { HeldCues, type PinCue } from "./held-cues";
 import { MyThings } from "./my-things";
+import { Reminders } from "./reminders";
 import { explainError, explainRefusal } from "./reasons";
 import type { VideoDelay, VideoState } from "./video";
 import { Wishes } from "./wishes";
@@ -50,6 +51,7 @@ export class RoomSession {
   readonly connection: RoomConnection;
   readonly things: MyThings;
   readonly wishes: Wishes;
+  readonly reminders: Reminders;
 
   readonly phase = signal<Phase>("loading");
   readonly products = signal<readonly Product[]>([]);
@@ -96,6 +98,12 @@ export class RoomSession {
     effect(() => this.showCaption());
     this.things = new MyThings(roomId, this.connection, this.store);
     this.wishes = new Wishes(roomId, this.connection, this.store);
+    this.reminders = new Reminders(
+      this.things,
+      this.store,
+      (productId) => this.product(productId),
+      (productId) => (this.panel.value = { kind: "product", productId }),
+    );
     wakeWithPage(this.connection);
     this.speakOfMyThings();
   }
@@ -217,7 +225,7 @@ export class RoomSession {
   }
 
   /** The button's state now; read inside a component or `computed` it follows every signal it depends on. */
-  buyStateOf(sale: SaleValue | null): BuyState {
+  buyStateOf(productId: string, sale: SaleValue | null): BuyState {
     void heartbeat.value;
     const open = sale && this.things.openHoldOf(sale.sale_id);
     const units = sale ? this.things.unitsOf(sale.sale_id) : { held: 0, bought: 0 };
@@ -225,6 +233,7 @@ export class RoomSession {
       sale,
       stock: (sale && this.store.stock.value.get(sale.sale_id)) ?? null,
       isLive: this.isLive.value,
+      isReminded: this.things.reminders.value.has(productId),
       nowMs: this.store.serverNow(),
       isAsking: sale ? this.things.asking.value.has(sale.sale_id) : false,
       heldUntilMs: open ? open.untilMs : null,
@@ -260,9 +269,14 @@ export class RoomSession {
   // --- doing --------------------------------------------------------------------------------------------------
 
   /** The one thing the Buy button does in its present state. */
-  async buy(sale: SaleValue): Promise<void> {
-    const state = this.buyStateOf(sale);
+  async buy(productId: string): Promise<void> {
+    const sale = this.saleOf(productId);
+    const state = this.buyStateOf(productId, sale);
     if (!state.isEnabled) return;
+    if (!sale || state.kind === "remind" || state.kind === "reminded") {
+      await this.reminders.toggle(productId);
+      return;
+    }
     const open = this.things.openHoldOf(sale.sale_id);
     if (open) {
       this.panel.value = { kind: "checkout", holdId: open.holdId };

@@ -171,6 +171,7 @@ export const CaptionsOffIcon = icon(
 export const HandIcon = icon(
   <path d="M8 13V5.6a1.5 1.5 0 0 1 3 0V11m0-.6V4.2a1.5 1.5 0 0 1 3 0V11m0-.4V5.6a1.5 1.5 0 0 1 3 0V12m0-2.6a1.5 1.5 0 0 1 3 0v5.1c0 3.9-2.6 6.7-6.4 6.7-2.6 0-4.4-1.2-5.7-3.3l-3.4-5.4c-1.1-1.8 1.2-3.3 2.5-1.7L8 13.2" />,
 );
+export const BellIcon = icon(<path d="M12 4a5.5 5.5 0 0 0-5.5 5.5c0 5-2 6.5-2 7h15c0-.5-2-2-2-7A5.5 5.5 0 0 0 12 4zM10 19.5a2.1 2.1 0 0 0 4 0" />);
 export const PencilIcon = icon(<path d="m4.5 19.5.9-4L16 4.9a1.8 1.8 0 0 1 2.6 0l.5.5a1.8 1.8 0 0 1 0 2.6L8.5 18.6zM14.2 6.7l3.1 3.1" />);
 export const PrompterIcon = icon(
   <>

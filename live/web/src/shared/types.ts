@@ -238,6 +238,16 @@ export type Decision = Granted | Refused | WaitingDecision | PendingDecision;
 
 // --- personal -----------------------------------------------------------------------------------------------------
 
+/** An item that this viewer asked to be told of goes on sale. `id` is of the asking. */
+export interface ReminderDue {
+  id: string;
+  product_id: string;
+  variant_id: string;
+  sale_id: string;
+  opens_at_ms: number;
+  at_ms: number;
+}
+
 export interface PersonalMessages {
   hold_granted: Granted;
   hold_refused: Refused;
@@ -248,6 +258,7 @@ export interface PersonalMessages {
   waitlist: { sale_id: string; place: number };
   order: { order_id: string; order_number: string; state: OrderState; sale_id: string; hold_id: string };
   muted: { until_ms: number };
+  reminder: ReminderDue;
   banned: Record<string, never>;
 }
 
@@ -377,6 +388,8 @@ export interface Mine {
   holds: Granted[];
   orders: Order[];
   places?: { sale_id: string; place: number }[];
+  /** The items that this viewer is to be told of. */
+  reminders?: string[];
 }
 
 /** Where the buyer goes to pay. `picture` is a QR code's, as a data URL. */
