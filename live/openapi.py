@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from live.api.endpoint import Endpoint
+from live.api.endpoint import SOURCE_HEADER, Endpoint
 from live.api.models import Problem
+from live.identity import SOURCES
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -71,6 +72,15 @@ def _operation(endpoint: Endpoint, references: dict[Any, Any]) -> dict[str, Any]
                 "required": True,
                 "description": "Repeat it when you repeat the call: the call is done once, the answer is the same.",
                 "schema": {"type": "string", "pattern": r"^[\x21-\x7e]{8,255}$"},
+            }
+        )
+        parameters.append(
+            {
+                "name": SOURCE_HEADER,
+                "in": "header",
+                "required": False,
+                "description": "How it was done, for the room's action log; without it, or with another value, `api`.",
+                "schema": {"type": "string", "enum": list(SOURCES), "default": "api"},
             }
         )
     operation: dict[str, Any] = {

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from commerce.sale_rules import LIMITS
+from live.identity import Source
 
 MAX_MINOR = 10**12
 
@@ -300,6 +301,8 @@ class AuditEntry(Model):
     target: str
     before: Any
     after: Any
+    source: Source | None
+    """How it was done; null when it isn't known."""
 
 
 class AuditPage(Model):

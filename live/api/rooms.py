@@ -18,6 +18,7 @@ from live.api.desk import in_time, saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
 from live.api.sales import shown_sales
 from live.decision_times import percentile_ms
+from live.identity import SOURCES
 from live.media_time import with_media_time
 from live.projector import PRIVATE_STATES
 from live.rooms import Room
@@ -26,6 +27,7 @@ from realtime import delays
 
 SALES_SHOWN: Final = 30
 AUDIT_SEARCH: Final = Query("q", "Part of an action, of who did it or of what it was done to.", r"^.{1,80}$")
+AUDIT_SOURCE: Final = Query("source", f"How it was done: {', '.join(SOURCES)}.", rf"^({'|'.join(SOURCES)})$")
 _NOTED: Final = ("status", "pinned_product_id", "started_at_ms")
 _PUBLIC_STATES: Final = tuple(state for state in STATES if state not in PRIVATE_STATES)
 
@@ -154,7 +156,7 @@ def _median_ms(counts: Sequence[int]) -> int | None:
 async def _audit(call: Call) -> models.AuditPage:
     async with call.wiring.database.read() as c:
         entries, next_cursor = await audit.entries(
-            c, call.in_room.room_id, call.limit, call.query("cursor"), call.query("q")
+            c, call.in_room.room_id, call.limit, call.query("cursor"), call.query("q"), call.query("source")
         )
     return models.AuditPage(
         entries=[models.AuditEntry(**asdict(entry)) for entry in entries], next_cursor=next_cursor
@@ -264,11 +266,11 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/rooms/{room_id}/audit",
-        summary="Every console action: who, what, before and after",
+        summary="Every console action: who, what, before and after, and how it was done",
         tag="rooms",
         handler=_audit,
         roles=READ,
         answer=models.AuditPage,
-        queries=(AUDIT_SEARCH, LIMIT, CURSOR),
+        queries=(AUDIT_SEARCH, AUDIT_SOURCE, LIMIT, CURSOR),
     ),
 )
