@@ -288,6 +288,8 @@ class Stats(Model):
     likes: int
     comments: int
     orders: dict[str, int]
+    moderators: list[str] | None
+    """Names of the moderators whose console is open, at most 200; null while nobody can say."""
     delay_ms: int | None
     """How late half of the viewers' pictures are at most, as their pages say; None while nobody sees one."""
 

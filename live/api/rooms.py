@@ -12,7 +12,7 @@ from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
 from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
-from live import audit, rooms, shows
+from live import audit, open_consoles, people, rooms, shows
 from live.api import models
 from live.api.desk import in_time, saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
@@ -135,8 +135,11 @@ async def _stats(call: Call) -> models.Stats:
     await saw(call)  # every open console asks for these numbers
     presence = await broker.presence(room_id)
     likes = (await broker.values(room_id)).get("likes")
+    here = await open_consoles.who(call.wiring.redis, room_id, call.now_ms)
     async with call.wiring.database.read() as c:
         counted = await orders.counts(c, room_id)
+        works_here = await people.list_people(c, room_id)
+    moderators = [one.name for one in works_here if one.role == "moderator" and one.user_id in (here or ())]
     return models.Stats(
         watching=presence.count,
         peak=presence.peak,
@@ -144,6 +147,7 @@ async def _stats(call: Call) -> models.Stats:
         likes=likes[1]["total"] if likes else 0,
         comments=await broker.comment_count(room_id),
         orders=counted,
+        moderators=None if here is None else moderators,
         delay_ms=_median_ms(await broker.delays(room_id)),
     )
 

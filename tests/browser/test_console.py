@@ -243,6 +243,22 @@ def test_saved_replies_and_one_key_moderation_with_undo(show: Show, new_page: Ne
     console.keyboard.press("z")
     expect(viewer.get_by_test_id("comment").filter(has_text="a rude word").first).to_be_attached()
 
+    console.get_by_test_id("chat-filter").select_option("text")
+    console.get_by_test_id("chat-filter-text").fill("RUDE")
+    shown = console.get_by_test_id("comment")
+    expect(shown).to_have_count(1)
+    expect(console.get_by_test_id("chat-filtered")).to_contain_text(re.compile(r"1 of \d"))
+    console.get_by_test_id("chat-log").focus()
+    console.keyboard.press("k")
+    console.keyboard.press("k")
+    expect(shown).to_have_class(re.compile("is-selected"))
+    console.get_by_test_id("chat-filter").select_option("viewer")
+    expect(console.get_by_test_id("chat-filter").locator("option:checked")).to_have_text("Only Sam")
+    console.get_by_test_id("chat-filter").select_option("staff")
+    expect(shown.filter(has_text="a rude word")).to_have_count(0)
+    console.get_by_test_id("chat-filter-clear").click()
+    expect(shown.filter(has_text="a rude word")).to_have_count(1)
+
 
 def test_somebody_is_invited_joins_and_gets_another_role(show: Show, new_page: NewPage) -> None:
     console = sign_in(new_page, show)
@@ -258,6 +274,8 @@ def test_somebody_is_invited_joins_and_gets_another_role(show: Show, new_page: N
     form.locator("[name=password]").press("Enter")
     expect(new.get_by_test_id("desk")).to_be_visible()
     expect(new.get_by_test_id("desk-holder")).to_have_count(0)  # a moderator doesn't sell
+    new.get_by_test_id("mods").click()
+    expect(new.locator(".mods-list")).to_contain_text("Nia")
 
     console.get_by_test_id("tab-log").click()
     console.get_by_test_id("tab-people").click()
