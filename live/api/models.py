@@ -489,6 +489,12 @@ class Fulfilment(Model):
     tracking_number: Line80
 
 
+class BuyerTold(Model):
+    sent_at_ms: int
+    again_at_ms: int
+    """From then on it may be sent once more."""
+
+
 class NewNote(Model):
     text: Line500
 

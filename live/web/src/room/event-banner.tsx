@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { heartbeat } from "../shared/clock";
 import { Countdown } from "../shared/countdown";
 import { BoltIcon, ClockIcon, MegaphoneIcon, OfflineIcon, WarningIcon } from "../shared/icons";
+import { late } from "../shared/late";
 import { formatMoney } from "../shared/money";
 import type { SaleValue } from "../shared/types";
 import { language, localised } from "../shared/words";
@@ -10,6 +11,7 @@ import { useSession } from "./context";
 import { Picture } from "./picture";
 import { w } from "./words";
 
+const ToldAgain = late(() => import("./told-again").then((module) => module.ToldAgain));
 const ANNOUNCEMENT_MS = 15_000;
 const HOST_AWAY_MS = 120_000;
 
@@ -45,6 +47,7 @@ export function EventBanner() {
           <p>{w("plane_video")}</p>
         </div>
       )}
+      {session.things.toldAgain.value && <ToldAgain />}
       <HostAway />
       <SaleOrNews />
     </>
