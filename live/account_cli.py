@@ -26,7 +26,7 @@ from live.wiring import new_id
 
 MIN_PASSWORD: Final = 10
 MAX_LISTED: Final = 500
-TERMINAL: Final = Caller(guest=None, user=User("terminal", "", "terminal", {}), address="")
+TERMINAL: Final = Caller(guest=None, user=User("terminal", "", "terminal", {}), address="", source="command")
 
 
 def add_account(settings: Settings, email: str, name: str) -> int:

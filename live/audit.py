@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import upsert
 from commerce.errors import Invalid
-from live.identity import Caller
+from live.identity import Caller, Source
 from live.schema import audit
 
 MAX_PAGE: Final = 200
@@ -29,6 +29,7 @@ class Entry:
     target: str
     before: Any
     after: Any
+    source: Source | None
 
 
 _SHOWN: Final = [audit.c[field.name] for field in fields(Entry)]
@@ -59,6 +60,7 @@ async def record(
             target=target,
             before=before,
             after=after,
+            source=caller.source,
         )
         .on_conflict_do_nothing(index_elements=["call_id"])
     )
@@ -83,17 +85,24 @@ async def done_since(
 
 
 async def entries(
-    c: AsyncConnection, room_id: str, limit: int, cursor: str | None, query: str | None = None
+    c: AsyncConnection,
+    room_id: str,
+    limit: int,
+    cursor: str | None,
+    query: str | None = None,
+    source: str | None = None,
 ) -> tuple[list[Entry], str | None]:
     """A room's lines, newest first, and the cursor of the next page or None. Raises Invalid `bad_cursor`.
 
-    `query` is a part of an action's name, of who did it or of what it was done to.
+    `query` is a part of an action's name, of who did it or of what it was done to; `source` how it was done.
     """
     size = max(1, min(MAX_PAGE, limit))
     statement = select(*_SHOWN).where(audit.c.room_id == room_id)
     if query:
         columns = (audit.c.action, audit.c.actor_name, audit.c.target)
         statement = statement.where(or_(*(column.icontains(query, autoescape=True) for column in columns)))
+    if source is not None:
+        statement = statement.where(audit.c.source == source)
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
             raise Invalid("bad_cursor", "This cursor is not one of ours.")

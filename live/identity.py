@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, get_args
 
 import jwt
 import pyotp
@@ -58,13 +58,19 @@ class User:
     roles: Mapping[str, str]
 
 
+Source = Literal["key", "mouse", "touch", "command", "api"]
+"""How a thing was done: a key or a pointer at the console, a command (the console's `/` line, a terminal), or a call of a program."""
+SOURCES: Final[tuple[Source, ...]] = get_args(Source)
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request: a guest, a user, both, or nobody."""
+    """Whoever sent a request: a guest, a user, both, or nobody. `source`: how they did it; None when nothing says so."""
 
     guest: Guest | None
     user: User | None
     address: str
+    source: Source | None = None
 
     @property
     def buyer_id(self) -> str | None:

@@ -8,9 +8,19 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from live.api.endpoint import Endpoint
+from live.api.endpoint import SOURCE_HEADER, Endpoint
 from live.api.models import Problem
+from live.identity import SOURCES
 
+# Declared once for all calls that change something, and named in the document's description: beside every single one it would say
+# the same ninety times, and a tester made from the document would try each of its values at each of them.
+_SOURCE = {
+    "name": SOURCE_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "How it was done, for the room's action log; without it, or with another value, `api`.",
+    "schema": {"type": "string", "enum": list(SOURCES), "default": "api"},
+}
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -31,11 +41,15 @@ def document(endpoints: Iterable[Endpoint], version: str) -> dict[str, Any]:
         "info": {
             "title": "Flashroom",
             "version": version,
-            "description": "Money is integer minor units, times are UTC milliseconds. Everything refused is a problem (RFC 9457).",
+            "description": (
+                "Money is integer minor units, times are UTC milliseconds. Everything refused is a problem (RFC 9457). "
+                f"A call that changes something may carry `{SOURCE_HEADER}` (see components)."
+            ),
         },
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
+            "parameters": {"source": _SOURCE},
             "securitySchemes": {
                 "viewer": {"type": "apiKey", "in": "cookie", "name": "flashroom_viewer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "flashroom_session"},

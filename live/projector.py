@@ -15,6 +15,7 @@ from commerce.database import Database
 from commerce.errors import Unavailable
 from commerce.hold_desk import personal_message
 from commerce.hot_ledger import EPOCH_SHIFT, HotLedger, Notice, StockNumbers
+from commerce.orders import Order
 from commerce.outbox import OutboxEvent
 from commerce.sale_rules import OCCUPYING, Sale
 from live.media_time import with_media_time
@@ -186,6 +187,8 @@ class Projector:
             await self._deliver_sale(event.payload, once)
         elif event.type in ORDER_STATES:
             await self._deliver_order(event.type, event.payload, once)
+        elif event.type == "order_resent":
+            await self._tell_buyer(event.payload, once)
         elif event.type in PAYMENT_STATES:
             await self._deliver_payment(event.type, event.payload, once)
         else:
@@ -213,24 +216,19 @@ class Projector:
 
     async def _deliver_order(self, type_: str, payload: Mapping[str, Any], once: str) -> None:
         room_id = payload["room_id"]
-        async with self._database.read() as c:
-            order = await orders.get(c, payload["order_id"])
-        await self._broker.publish_personal(
-            room_id,
-            payload["buyer_id"],
-            "order",
-            {
-                "order_id": order.order_id,
-                "order_number": order.order_number,
-                "state": ORDER_STATES[type_],
-                "sale_id": order.sale_id,
-                "hold_id": order.hold_id,
-            },
-            once=once,
-        )
+        order = await self._tell_buyer(payload, once, ORDER_STATES[type_])
         if type_ == "order_paid":
             await self._broker.publish(room_id, events=[ticker_event(payload)], once=once)
         self._moved.setdefault(room_id, set()).add(order.sale_id)
+
+    async def _tell_buyer(self, payload: Mapping[str, Any], once: str, state: str | None = None) -> Order:
+        """Word of an order to its buyer: the state it has come to, or (None) once more how it stands now."""
+        async with self._database.read() as c:
+            order = await orders.get(c, payload["order_id"])
+        told = {name: getattr(order, name) for name in ("order_id", "order_number", "sale_id", "hold_id")}
+        told |= {"state": order.state, "again": True} if state is None else {"state": state}
+        await self._broker.publish_personal(order.room_id, order.buyer_id, "order", told, once=once)
+        return order
 
     async def publish_moved(self) -> int:
         """Show the values that delivered order events have moved: once per room, however many orders there were.

@@ -136,6 +136,9 @@ audit = Table(
     Column("before", JSON),
     Column("after", JSON),
     Column("call_id", String(160), unique=True),  # one line per console call, also when the call is repeated
+    Column(
+        "source", String(8)
+    ),  # key, mouse, touch, command or api; null: not known, as in lines older than this column
     Index("ix_audit_room_id_audit_id", "room_id", "audit_id"),
 )
 

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
-from commerce import after_sales
+from commerce import after_sales, orders, outbox
 from commerce.after_sales import AfterSales, Note
 from commerce.order_export import export_csv
+from commerce.payments import attempts
 from live import audit
 from live.api import models
 from live.api.asking import asking
-from live.api.endpoint import SELL, Call, Endpoint
+from live.api.endpoint import SELL, Call, Endpoint, record
 from live.api.orders import SEARCH, STATE, shown, tell
 from live.console import Action, audited_after_sales
+from live.limits import TooMany
 from live.wiring import new_id
+
+TELL_AGAIN_AFTER_MS: Final = 60_000
+"""So long a buyer has peace after word of an order was sent to them again, whoever of the show asks for it."""
+
+
+class SentJustNow(TooMany):
+    """Word of this order went to its buyer a moment ago; `sent_at_ms` and `again_at_ms` are in the facts."""
+
+    def __init__(self, sent_at_ms: int, now_ms: int) -> None:
+        again_at_ms = sent_at_ms + TELL_AGAIN_AFTER_MS
+        message = "The buyer was told a moment ago. Wait a minute."
+        super().__init__(max(1, again_at_ms - now_ms), "sent_just_now", message)
+        self.facts |= {"sent_at_ms": sent_at_ms, "again_at_ms": again_at_ms}
 
 
 def _desk(call: Call, action: str, order_id: str) -> AfterSales:
@@ -50,6 +65,21 @@ async def _add_note(call: Call) -> models.NoteShown:
     note = await call.wiring.after_sales.add_note(order_id, call.buyer_id, body.text)
     await _record(call, "order_note", order_id, call.action_id, {"note_id": note.note_id})
     return _note(note)
+
+
+async def _tell_buyer(call: Call) -> models.BuyerTold:
+    """Word of the order goes to its buyer once more, by the outbox as all of the order's news does."""
+    order_id, room_id = call.parameter("order_id"), call.in_room.room_id
+    async with call.wiring.database.begin() as c:
+        await attempts.lock_order(c, order_id)  # of two at once, the second finds the line of the first
+        since_ms = call.now_ms - TELL_AGAIN_AFTER_MS + 1
+        told = await audit.done_since(c, room_id, {"order_resend"}, since_ms, 1, order_id)
+        if told:
+            raise SentJustNow(told[0].at_ms, call.now_ms)
+        order = await orders.get(c, order_id)
+        await outbox.record(c, order_id, "order_resent", orders.event_payload(order, call.now_ms))
+        await record(c, call, "order_resend", order_id, after={"state": order.state})
+    return models.BuyerTold(sent_at_ms=call.now_ms, again_at_ms=call.now_ms + TELL_AGAIN_AFTER_MS)
 
 
 async def _notes(call: Call) -> models.Notes:
@@ -123,6 +153,14 @@ ENDPOINTS = (
         _fulfil,
         body=models.Fulfilment,
         answer=models.OrderShown,
+    ),
+    _endpoint(
+        "POST",
+        "messages",
+        "Show the buyer how the order stands once more, an unpaid one as a reminder; at most once a minute",
+        _tell_buyer,
+        body=models.Empty,
+        answer=models.BuyerTold,
     ),
     _endpoint("GET", "notes", "What was written down about an order", _notes, answer=models.Notes),
     _endpoint(

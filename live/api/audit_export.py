@@ -14,7 +14,7 @@ from live import audit
 from live.api.endpoint import READ, Call, Endpoint
 from live.wiring import new_id
 
-COLUMNS: Final = ("time", "who", "actor_id", "action", "target", "before", "after", "audit_id")
+COLUMNS: Final = ("time", "who", "actor_id", "action", "target", "before", "after", "audit_id", "source")
 Write = Callable[[Sequence[audit.Entry]], str]
 
 
@@ -31,7 +31,7 @@ def _as_csv(entries: Sequence[audit.Entry]) -> str:
         [
             (
                 *(iso_time(one.at_ms), one.actor_name, one.actor_id, one.action, one.target),
-                *(one.before, one.after, one.audit_id),
+                *(one.before, one.after, one.audit_id, one.source),
             )
             for one in entries
         ]

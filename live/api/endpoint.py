@@ -20,7 +20,7 @@ from commerce import idempotency, orders, sale_rows
 from commerce.clock import wall_clock_ms
 from live import audit, identity, problems, rooms
 from live.answers import Answers
-from live.identity import Caller
+from live.identity import Caller, Source
 from live.limits import ANONYMOUS, SAFE, UNSAFE, Limit, Limits
 from live.origins import is_foreign
 from live.problems import HttpProblem
@@ -33,6 +33,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 MAX_FIELD_CHARACTERS: Final = 100
 GUEST_COOKIE: Final = "flashroom_viewer"
 SESSION_COOKIE: Final = "flashroom_session"
+SOURCE_HEADER: Final = "Flashroom-Source"
 UNSAFE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 # Who may do what in a room. "viewer" is anybody with a nickname; a list of roles is looked up in the room of the path.
@@ -291,9 +292,9 @@ def client_address(request: Request) -> str:
 
 
 async def _caller(request: Request, wiring: Wiring, now_ms: int, *, with_cookies: bool) -> Caller:
-    address = client_address(request)
+    address, source = client_address(request), _source(request)
     if not with_cookies:
-        return Caller(None, None, address)
+        return Caller(None, None, address, source)
     guest_cookie = request.cookies.get(GUEST_COOKIE)
     guest = None
     if guest_cookie is not None:
@@ -303,7 +304,17 @@ async def _caller(request: Request, wiring: Wiring, now_ms: int, *, with_cookies
     if token is not None:
         async with wiring.database.read() as c:
             user = await identity.session_user(c, token, now_ms)
-    return Caller(guest, user, address)
+    return Caller(guest, user, address, source)
+
+
+def _source(request: Request) -> Source | None:
+    """How the caller says they did it; whoever says nothing we know of is a program."""
+    said = request.headers.get(SOURCE_HEADER, "").lower()
+    for source in identity.SOURCES:
+        if said == source:
+            return source
+    # A link of our page that was followed (a file to take away) carries no header of ours: a person did it, we can't tell how.
+    return None if request.headers.get("sec-fetch-mode") == "navigate" else "api"
 
 
 def session_token(request: Request) -> str | None:

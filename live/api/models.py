@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from commerce.sale_rules import LIMITS
+from live.identity import Source
 
 MAX_MINOR = 10**12
 
@@ -287,6 +288,8 @@ class Stats(Model):
     likes: int
     comments: int
     orders: dict[str, int]
+    moderators: list[str] | None
+    """Names of the moderators whose console is open, at most 200; null while nobody can say."""
     delay_ms: int | None
     """How late half of the viewers' pictures are at most, as their pages say; None while nobody sees one."""
     reminders: dict[str, int]
@@ -302,6 +305,8 @@ class AuditEntry(Model):
     target: str
     before: Any
     after: Any
+    source: Source | None
+    """How it was done; null when it isn't known."""
 
 
 class AuditPage(Model):
@@ -486,6 +491,12 @@ class NewRefund(Model):
 class Fulfilment(Model):
     carrier: Line40
     tracking_number: Line80
+
+
+class BuyerTold(Model):
+    sent_at_ms: int
+    again_at_ms: int
+    """From then on it may be sent once more."""
 
 
 class NewNote(Model):

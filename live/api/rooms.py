@@ -12,12 +12,13 @@ from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
 from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
-from live import audit, reminders, rooms, shows
+from live import audit, open_consoles, people, reminders, rooms, shows
 from live.api import models
 from live.api.desk import in_time, saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
 from live.api.sales import shown_sales
 from live.decision_times import percentile_ms
+from live.identity import SOURCES
 from live.media_time import with_media_time
 from live.projector import PRIVATE_STATES
 from live.rooms import Room
@@ -26,6 +27,7 @@ from realtime import delays
 
 SALES_SHOWN: Final = 30
 AUDIT_SEARCH: Final = Query("q", "Part of an action, of who did it or of what it was done to.", r"^.{1,80}$")
+AUDIT_SOURCE: Final = Query("source", f"How it was done: {', '.join(SOURCES)}.", rf"^({'|'.join(SOURCES)})$")
 _NOTED: Final = ("status", "pinned_product_id", "started_at_ms")
 _PUBLIC_STATES: Final = tuple(state for state in STATES if state not in PRIVATE_STATES)
 
@@ -133,9 +135,12 @@ async def _stats(call: Call) -> models.Stats:
     await saw(call)  # every open console asks for these numbers
     presence = await broker.presence(room_id)
     likes = (await broker.values(room_id)).get("likes")
+    here = await open_consoles.who(call.wiring.redis, room_id, call.now_ms)
     async with call.wiring.database.read() as c:
         counted = await orders.counts(c, room_id)
         wanted = await reminders.counts(c, room_id)
+        works_here = await people.list_people(c, room_id)
+    moderators = [one.name for one in works_here if one.role == "moderator" and one.user_id in (here or ())]
     return models.Stats(
         watching=presence.count,
         peak=presence.peak,
@@ -143,6 +148,7 @@ async def _stats(call: Call) -> models.Stats:
         likes=likes[1]["total"] if likes else 0,
         comments=await broker.comment_count(room_id),
         orders=counted,
+        moderators=None if here is None else moderators,
         delay_ms=_median_ms(await broker.delays(room_id)),
         reminders=wanted,
     )
@@ -156,7 +162,7 @@ def _median_ms(counts: Sequence[int]) -> int | None:
 async def _audit(call: Call) -> models.AuditPage:
     async with call.wiring.database.read() as c:
         entries, next_cursor = await audit.entries(
-            c, call.in_room.room_id, call.limit, call.query("cursor"), call.query("q")
+            c, call.in_room.room_id, call.limit, call.query("cursor"), call.query("q"), call.query("source")
         )
     return models.AuditPage(
         entries=[models.AuditEntry(**asdict(entry)) for entry in entries], next_cursor=next_cursor
@@ -266,11 +272,11 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/rooms/{room_id}/audit",
-        summary="Every console action: who, what, before and after",
+        summary="Every console action: who, what, before and after, and how it was done",
         tag="rooms",
         handler=_audit,
         roles=READ,
         answer=models.AuditPage,
-        queries=(AUDIT_SEARCH, LIMIT, CURSOR),
+        queries=(AUDIT_SEARCH, AUDIT_SOURCE, LIMIT, CURSOR),
     ),
 )

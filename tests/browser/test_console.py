@@ -242,6 +242,22 @@ def test_saved_replies_and_one_key_moderation_with_undo(show: Show, new_page: Ne
     console.keyboard.press("z")
     expect(viewer.get_by_test_id("comment").filter(has_text="a rude word").first).to_be_attached()
 
+    console.get_by_test_id("chat-filter").select_option("text")
+    console.get_by_test_id("chat-filter-text").fill("RUDE")
+    shown = console.get_by_test_id("comment")
+    expect(shown).to_have_count(1)
+    expect(console.get_by_test_id("chat-filtered")).to_contain_text(re.compile(r"1 of \d"))
+    console.get_by_test_id("chat-log").focus()
+    console.keyboard.press("k")
+    console.keyboard.press("k")
+    expect(shown).to_have_class(re.compile("is-selected"))
+    console.get_by_test_id("chat-filter").select_option("viewer")
+    expect(console.get_by_test_id("chat-filter").locator("option:checked")).to_have_text("Only Sam")
+    console.get_by_test_id("chat-filter").select_option("staff")
+    expect(shown.filter(has_text="a rude word")).to_have_count(0)
+    console.get_by_test_id("chat-filter-clear").click()
+    expect(shown.filter(has_text="a rude word")).to_have_count(1)
+
 
 def test_somebody_is_invited_joins_and_gets_another_role(show: Show, new_page: NewPage) -> None:
     console = sign_in(new_page, show)
@@ -257,6 +273,8 @@ def test_somebody_is_invited_joins_and_gets_another_role(show: Show, new_page: N
     form.locator("[name=password]").press("Enter")
     expect(new.get_by_test_id("desk")).to_be_visible()
     expect(new.get_by_test_id("desk-holder")).to_have_count(0)  # a moderator doesn't sell
+    new.get_by_test_id("mods").click()
+    expect(new.locator(".mods-list")).to_contain_text("Nia")
 
     console.get_by_test_id("tab-log").click()
     console.get_by_test_id("tab-people").click()
@@ -281,6 +299,14 @@ def test_log_and_summary_can_be_taken_away(show: Show, new_page: NewPage) -> Non
     expect(console.get_by_test_id("audit-entry")).to_have_count(0)
     console.get_by_test_id("log-search").fill("log_export")
     expect(console.get_by_test_id("audit-entry").first).to_be_visible()
+    console.get_by_test_id("tab-chat").click()
+    for typed in ("/slow 3", "/slow off"):
+        console.locator("#composer").fill(typed)
+        console.locator("#composer").press("Enter")
+    console.get_by_test_id("tab-log").click()
+    console.get_by_test_id("log-search").fill("")
+    console.get_by_test_id("log-source").select_option("command")
+    expect(console.get_by_test_id("entry-source").first).to_have_attribute("data-source", "command")
     console.get_by_test_id("room-menu").click()
     console.get_by_test_id("open-summary").click()
     expect(console.get_by_test_id("summary").locator(".tile").first).to_be_visible()
@@ -317,3 +343,7 @@ def test_a_comment_is_pinned_and_an_order_noted(show: Show, new_page: NewPage) -
     order.locator("input[name=note]").fill("gift promised on air")
     order.locator("input[name=note]").press("Enter")
     expect(order.get_by_test_id("notes")).to_contain_text("gift promised on air")
+    order.get_by_test_id("resend").click()
+    expect(order.get_by_test_id("resent")).to_be_visible()
+    expect(ann.get_by_test_id("told-again")).to_contain_text(number or "no number")
+    expect(ann.get_by_test_id("told-again")).to_have_attribute("data-state", "paid")

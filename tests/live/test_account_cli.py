@@ -36,6 +36,7 @@ async def test_an_account_made_in_the_terminal_signs_in_with_the_role_it_was_giv
     await browser.post("/api/sessions", {"email": "li@example.com", "password": "correct horse"})
     log = (await browser.get(f"/api/rooms/{terminal.room_id}/audit")).json()["entries"]
     assert (log[0]["actor_name"], log[0]["action"], log[0]["after"]) == ("terminal", "person_role", "owner")
+    assert log[0]["source"] == "command"
     assert run("role", "take", terminal.room_id, "li@example.com") == 0
     assert (await browser.get(f"/api/rooms/{terminal.room_id}/audit")).status_code == 403
 

@@ -6,8 +6,13 @@ import csv
 import io
 from typing import Any
 
+import msgpack
+import pytest
+
+from commerce.merchant_webhooks import messages
 from tests.live.api.test_orders import place, tap
 from tests.live.conftest import CARD, Browser, Shop
+from tests.live.test_projector import relay
 
 
 async def paid_order(shop: Shop, host: Browser, buyer: Browser) -> dict[str, Any]:
@@ -101,3 +106,40 @@ async def test_where_a_buyer_lives_is_shown_to_sellers_only(shop: Shop) -> None:
             assert (shown["address"] != {}) is sees, role
             assert (shown["name"] == "Ann Li") is sees, role
     assert (await ann.get(f"/api/orders/{order['order_id']}")).json()["address"]["city"] == "Shanghai"
+
+
+async def test_word_of_an_order_goes_to_its_buyer_again_once_a_minute_and_to_nobody_else(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seller, moderator, ann = await shop.staff("seller"), await shop.staff("moderator"), await shop.guest()
+    sale = await shop.open_sale(await shop.staff("host"))
+    order = (await place(ann, (await tap(shop, ann, sale["sale_id"]))["token"])).json()
+    path = f"/api/orders/{order['order_id']}/messages"
+    assert [(await one.post(path)).status_code for one in (ann, moderator)] == [401, 403]
+    sent = await seller.post(path, headers={"Flashroom-Source": "mouse"})
+    assert (sent.status_code, sent.json()["again_at_ms"] - sent.json()["sent_at_ms"]) == (200, 60_000)
+    early = await seller.post(path)
+    assert (early.status_code, early.json()["code"]) == (429, "sent_just_now")
+    assert early.json()["sent_at_ms"] == sent.json()["sent_at_ms"]
+    assert 50 <= int(early.headers["Retry-After"]) <= 60
+
+    await ann.post(f"/api/orders/{order['order_id']}/payments", {"method": "card", "card_number": CARD})
+    monkeypatch.setattr("live.api.after_sales.TELL_AGAIN_AFTER_MS", 0)
+    assert (await seller.post(path)).status_code == 200
+    await relay(shop)
+    buyer_id = order["buyer_id"]
+    missed = await shop.wiring.broker.personal_after(shop.room_id, buyer_id, 0)
+    told = [data for _, data in (msgpack.unpackb(packed) for _, packed in missed.messages)]
+    # Each as the order stands when it is sent on: by then it was paid.
+    assert [(data["state"], data.get("again")) for data in told] == [
+        ("placed", None),
+        ("paid", True),
+        ("paid", None),
+        ("paid", True),
+    ]
+    log = await log_of(shop, seller, order["order_id"])
+    assert [(line["action"], line["after"]["state"], line["source"]) for line in log] == [
+        ("order_resend", "paid", "api"),
+        ("order_resend", "placed", "mouse"),
+    ]
+    assert messages.type_of("order_resent", {}) is None  # no merchant's system hears of it

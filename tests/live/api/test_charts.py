@@ -222,6 +222,30 @@ async def test_the_log_comes_whole_as_csv_and_as_json_lines(shop: Shop) -> None:
     assert {entry["action"] for entry in found} == {"announce"}
 
 
+async def test_the_log_says_how_each_thing_was_done_and_can_be_looked_at_by_it(shop: Shop) -> None:
+    host = await shop.staff("host")
+    path = f"/api/rooms/{shop.room_id}"
+    said = {
+        "by key": "key",
+        "by finger": "touch",
+        "on the line": "command",
+        "by a program": None,
+        "a": "telepathy",
+    }
+    for text, source in said.items():
+        headers = {} if source is None else {"Flashroom-Source": source}
+        answer = await host.post(f"{path}/announcements", {"text": text}, headers=headers)
+        assert answer.status_code == 204, answer.text
+    link = await host.call("GET", f"{path}/audit.jsonl", headers={"Sec-Fetch-Mode": "navigate"})
+    lines = [json.loads(line) for line in link.text.splitlines()]
+    assert [line["source"] for line in lines] == [None, "api", "api", "command", "touch", "key"]
+    rows = list(csv.DictReader(io.StringIO((await host.get(f"{path}/audit.csv")).text)))
+    assert [row["source"] for row in rows] == ["api", "", "api", "api", "command", "touch", "key"]
+    found = (await host.get(f"{path}/audit?source=touch")).json()["entries"]
+    assert [(entry["after"]["text"], entry["source"]) for entry in found] == [("by finger", "touch")]
+    assert (await host.get(f"{path}/audit?source=telepathy")).status_code == 422
+
+
 async def test_saved_replies_are_the_rooms(shop: Shop) -> None:
     moderator, host = await shop.staff("moderator"), await shop.staff("host")
     path = f"/api/rooms/{shop.room_id}/saved-replies"

@@ -130,6 +130,9 @@ async def test_who_has_the_console_open_is_said_and_who_is_silent_is_away(shop: 
     assert await here() == ["us_seller"]
     await owner.get(f"{path}/stats")
     assert await here() == ["us_owner", "us_seller"]
+    assert (await seller.get(f"{path}/stats")).json()["moderators"] == []
+    await (await shop.staff("moderator")).get(f"{path}/stats")
+    assert (await seller.get(f"{path}/stats")).json()["moderators"] == ["Moderator"]
     later = wall_clock_ms() + open_consoles.AWAY_AFTER_MS
     await open_consoles.saw(shop.wiring.redis, shop.room_id, "us_owner", later)
     assert await open_consoles.who(shop.wiring.redis, shop.room_id, later) == {"us_owner"}

@@ -4,6 +4,11 @@ import { signal } from "@preact/signals";
 import { api, Problem } from "../shared/api";
 import { explain } from "./explain";
 import { Poller } from "./poller";
+import type { Source } from "./source";
+
+/** As the server knows them; whatever doesn't say how it was done is the API. */
+export type AuditSource = Source | "api";
+export const SOURCES: readonly AuditSource[] = ["key", "mouse", "touch", "command", "api"];
 
 export interface AuditEntry {
   at_ms: number;
@@ -14,6 +19,8 @@ export interface AuditEntry {
   target: string;
   before: unknown;
   after: unknown;
+  /** null: not known. */
+  source: AuditSource | null;
 }
 
 interface AuditPage {
@@ -32,6 +39,8 @@ export class Audit {
   readonly isLoadingMore = signal(false);
   /** Part of an action, of who did it or of what it was done to; the server looks. */
   readonly query = signal("");
+  /** Only what was done this way; null: whichever. */
+  readonly source = signal<AuditSource | null>(null);
   private readonly poller: Poller;
 
   constructor(private readonly path: string) {
@@ -50,9 +59,10 @@ export class Audit {
     this.poller.soon();
   }
 
-  search(query: string): void {
-    if (query === this.query.peek()) return;
+  search(query: string, source: AuditSource | null): void {
+    if (query === this.query.peek() && source === this.source.peek()) return;
     this.query.value = query;
+    this.source.value = source;
     this.entries.value = null;
     this.nextCursor.value = null;
     this.poller.soon();
@@ -61,6 +71,7 @@ export class Audit {
   private address(cursor: string | null): string {
     const search = new URLSearchParams({ limit: String(PAGE) });
     if (this.query.peek()) search.set("q", this.query.peek());
+    if (this.source.peek()) search.set("source", this.source.peek() ?? "");
     if (cursor) search.set("cursor", cursor);
     return `${this.path}?${search}`;
   }
@@ -83,11 +94,11 @@ export class Audit {
   }
 
   private async fetchFirst(): Promise<void> {
-    const query = this.query.peek();
+    const address = this.address(null);
     try {
-      const page = await api.get<AuditPage>(this.address(null), { retries: 0 });
+      const page = await api.get<AuditPage>(address, { retries: 0 });
       // Asked for before the search was changed: the next answer is on its way.
-      if (query !== this.query.peek()) return;
+      if (address !== this.address(null)) return;
       const before = this.entries.peek() ?? [];
       const oldest = page.entries.at(-1)?.audit_id ?? 0;
       const below = before.length > PAGE ? before.filter((entry) => entry.audit_id < oldest) : [];

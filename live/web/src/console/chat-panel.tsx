@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { formatTime } from "../shared/clock";
 import { CheckIcon, CloseIcon, MegaphoneIcon, MuteIcon, PinIcon, ReplyIcon, ShieldIcon, TrashIcon, UndoIcon } from "../shared/icons";
+import { late } from "../shared/late";
 import type { ChatLine } from "../shared/room-store";
 import { language, shared } from "../shared/words";
 import { Composer } from "./composer";
@@ -9,6 +10,11 @@ import { type Restraint, UNDO_MS } from "./moderation";
 import { Empty, GhostMark, ProblemLine } from "./parts";
 import { w } from "./words";
 
+const ChatHead = late(
+  () => import("./chat-head").then((module) => module.ChatHead),
+  () => <div class="chat-head" />,
+);
+const NoneMatches = late(() => import("./chat-head").then((module) => module.NoneMatches));
 const SLOW_MODES = [0, 3, 5, 10, 30, 60] as const;
 const NEAR_END_PX = 48;
 
@@ -18,6 +24,7 @@ export function ChatPanel() {
   return (
     <div class="chat">
       <Settings />
+      <ChatHead />
       <HeldQueue />
       <Lines />
       <Announcement />
@@ -108,17 +115,20 @@ function HeldQueue() {
 /** The log. It follows the newest line until the operator scrolls up or chooses a line; then it counts what is new. */
 function Lines() {
   const desk = useDesk();
-  const lines = desk.store.comments.value;
+  const lines = desk.moderation.lines.value;
+  const filter = desk.moderation.filter.value;
   const selectedId = desk.moderation.selectedId.value;
   const list = useRef<HTMLDivElement>(null);
   const [follows, setFollows] = useState(true);
   const seenLast = useRef<string | undefined>(undefined);
   const last = lines.at(-1)?.id;
+  // Other lines are shown: their end is where the newest is.
+  useEffect(() => setFollows(true), [filter]);
   useEffect(() => {
     if (!follows || !list.current) return;
     list.current.scrollTop = list.current.scrollHeight;
     seenLast.current = last;
-  }, [last, follows]);
+  }, [last, follows, filter]);
   useEffect(() => {
     if (!selectedId) return;
     setFollows(selectedId === last);
@@ -154,7 +164,8 @@ function Lines() {
           if (isNear) seenLast.current = last;
         }}
       >
-        {lines.length === 0 && <Empty title={w("chat_empty")} hint={w("chat_empty_hint")} />}
+        {lines.length === 0 && filter && <NoneMatches />}
+        {lines.length === 0 && !filter && <Empty title={w("chat_empty")} hint={w("chat_empty_hint")} />}
         <ol>
           {lines.map((line) => (
             <Line key={line.id} line={line} isSelected={line.id === selectedId} restraint={desk.moderation.restrained.value.get(line.viewer_id) ?? null} />

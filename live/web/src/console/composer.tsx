@@ -7,6 +7,7 @@ import { Menu } from "./menu";
 import { obey } from "./obey";
 import { FailureLine } from "./parts";
 import { linesOf, MAX_REPLIES, PLACE } from "./replies";
+import { tookCommand } from "./source";
 import { type ConsoleWord, w } from "./words";
 
 const MAX_TEXT = 200;
@@ -35,6 +36,7 @@ export function Composer() {
     if (!words || isSending) return;
     if (isCommand) {
       const command = parse(words);
+      tookCommand();
       if (command && obey(desk, command)) put("");
       else setRefused(true);
       return;

@@ -1,21 +1,24 @@
 import { useEffect, useState } from "preact/hooks";
 import { formatTime } from "../shared/clock";
 import { SearchIcon } from "../shared/icons";
-import type { AuditEntry } from "./audit";
+import { type AuditEntry, SOURCES } from "./audit";
 import { changeText } from "./audit-text";
 import { language, localised } from "../shared/words";
 import { useDesk } from "./context";
 import type { RoomDesk } from "./room-desk";
+import { logWords } from "./log-words";
 import { Empty, ProblemLine } from "./parts";
 import { w, words } from "./words";
 
 const SEARCH_AFTER_MS = 300;
+const t = logWords.t;
 
 /** Who did what to what, and what it changed. */
 export function LogPanel() {
   const desk = useDesk();
   const { audit } = desk;
   const entries = audit.entries.value;
+  const isFiltered = audit.query.value !== "" || audit.source.value !== null;
   return (
     <div class="log">
       <LogTools />
@@ -26,7 +29,7 @@ export function LogPanel() {
             {w("loading_more")}
           </p>
         ) : entries.length === 0 ? (
-          <Empty title={w(audit.query.value ? "log_none_found" : "log_empty")} {...(audit.query.value ? {} : { hint: w("log_empty_hint") })} />
+          <Empty title={t(isFiltered ? "none_found" : "empty")} {...(isFiltered ? {} : { hint: t("empty_hint") })} />
         ) : (
           <ol>
             {entries.map((entry) => (
@@ -49,19 +52,33 @@ function LogTools() {
   const { audit } = desk;
   const [typed, setTyped] = useState(audit.query.peek());
   useEffect(() => {
-    const timer = setTimeout(() => audit.search(typed.trim()), SEARCH_AFTER_MS);
+    const timer = setTimeout(() => audit.search(typed.trim(), audit.source.peek()), SEARCH_AFTER_MS);
     return () => clearTimeout(timer);
   }, [typed]);
   return (
     <div class="log-tools">
       <label class="search">
         <SearchIcon size={16} />
-        <input type="search" placeholder={w("log_search")} aria-label={w("log_search")} maxLength={80} value={typed} data-testid="log-search" onInput={(event) => setTyped(event.currentTarget.value)} />
+        <input type="search" placeholder={t("search")} aria-label={t("search")} maxLength={80} value={typed} data-testid="log-search" onInput={(event) => setTyped(event.currentTarget.value)} />
       </label>
-      <a href={desk.path("/audit.csv")} download aria-label={`${w("log_take")}: CSV`} data-testid="log-csv">
+      <select
+        class="select"
+        aria-label={t("by")}
+        value={audit.source.value ?? ""}
+        data-testid="log-source"
+        onChange={(event) => audit.search(typed.trim(), SOURCES.find((one) => one === event.currentTarget.value) ?? null)}
+      >
+        <option value="">{t("source_any")}</option>
+        {SOURCES.map((one) => (
+          <option key={one} value={one}>
+            {t(`source_${one}`)}
+          </option>
+        ))}
+      </select>
+      <a href={desk.path("/audit.csv")} download aria-label={`${t("take")}: CSV`} data-testid="log-csv">
         CSV
       </a>
-      <a href={desk.path("/audit.jsonl")} download aria-label={`${w("log_take")}: JSON`} data-testid="log-json">
+      <a href={desk.path("/audit.jsonl")} download aria-label={`${t("take")}: JSON`} data-testid="log-json">
         JSON
       </a>
     </div>
@@ -77,7 +94,15 @@ function Entry({ entry }: { entry: AuditEntry }) {
   });
   return (
     <li class="entry" data-testid="audit-entry">
-      <time class="num">{formatTime(entry.at_ms, language.value)}</time>
+      <span class="entry-when">
+        <time class="num">{formatTime(entry.at_ms, language.value)}</time>
+        {entry.source && (
+          <small data-testid="entry-source" data-source={entry.source}>
+            <span class="visually-hidden">{t("by")} </span>
+            {t(`source_${entry.source}`)}
+          </small>
+        )}
+      </span>
       <p>
         <b>{entry.actor_name}</b> <span class="entry-action">{actionWord(entry.action)}</span>{" "}
         <span class="entry-target">{targetName(desk, entry)}</span>

@@ -1,10 +1,11 @@
 /** Keeping the chat: hide, mute, ban with five seconds to undo; the queue of held comments; the chat's own settings. */
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { api, Problem } from "../shared/api";
 import { CommandRefused } from "../shared/connection";
 import type { ChatLine } from "../shared/room-store";
 import type { ChatValue } from "../shared/types";
+import type { ChatFilter } from "./chat-filter";
 import { explain } from "./explain";
 import { Poller } from "./poller";
 import type { RoomDesk } from "./room-desk";
@@ -34,6 +35,11 @@ export interface HeldComment {
 
 export class Moderation {
   readonly selectedId = signal<string | null>(null);
+  /** Which messages are shown; null: all. */
+  readonly filter = signal<ChatFilter | null>(null);
+  readonly lines = computed(() => this.filter.value?.of(this.desk.store.comments.value) ?? this.desk.store.comments.value);
+  /** The line that was chosen, while it is shown: no key acts on what can't be seen. */
+  readonly chosen = computed(() => this.lines.value.find((line) => line.id === this.selectedId.value) ?? null);
   readonly undos = signal<readonly Undo[]>([]);
   readonly held = signal<readonly HeldComment[]>([]);
   /** Who was muted or banned from this console, as far as it knows; the log has the whole of it. */
@@ -115,13 +121,8 @@ export class Moderation {
 
   // --- walking through messages -------------------------------------------------------------------------------
 
-  selected(): ChatLine | null {
-    const id = this.selectedId.peek();
-    return this.desk.store.comments.peek().find((line) => line.id === id) ?? null;
-  }
-
   move(by: 1 | -1): void {
-    const lines = this.desk.store.comments.peek();
+    const lines = this.lines.peek();
     if (!lines.length) return;
     const at = lines.findIndex((line) => line.id === this.selectedId.peek());
     const next = at < 0 ? lines.length - 1 : Math.min(lines.length - 1, Math.max(0, at + by));

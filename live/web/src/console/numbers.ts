@@ -21,6 +21,8 @@ export interface Stats {
   likes: number;
   comments: number;
   ghosts?: number;
+  /** Whose consoles are open, of those who moderate; null while nobody can say. */
+  moderators: readonly string[] | null;
   /** How late half of the viewers' pictures are at most; null while nobody sees one. */
   delay_ms: number | null;
   /** By item: how many want to be told when it goes on sale. */

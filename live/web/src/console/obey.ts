@@ -13,7 +13,7 @@ const REPLY_MAX = 20;
 /** False when the command has nothing to act on now. */
 export function obey(desk: RoomDesk, command: Command): boolean {
   const sale = desk.sale();
-  const line = desk.moderation.selected();
+  const line = desk.moderation.chosen.peek();
   switch (command.name) {
     case "select":
     case "pin": {

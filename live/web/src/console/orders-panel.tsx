@@ -7,7 +7,8 @@ import { language, localised, shared } from "../shared/words";
 import { useDesk } from "./context";
 import type { OrderFilter } from "./orders-list";
 import { late } from "../shared/late";
-import { Empty, GhostMark, ProblemLine } from "./parts";
+import { Empty, FailureLine, GhostMark, ProblemLine } from "./parts";
+import { Resend, resendPlace } from "./resend";
 import { WaitingMoney } from "./waiting-money";
 import { w } from "./words";
 
@@ -150,6 +151,7 @@ function OrderRow({ order }: { order: Order }) {
                 {w("refund")}
               </button>
             )}
+            {!order.ghost && <Resend order={order} />}
             <button type="button" class="link" data-testid="open-notes" aria-expanded={open === "notes"} onClick={() => toggle("notes")}>
               {w("notes")}
             </button>
@@ -159,6 +161,7 @@ function OrderRow({ order }: { order: Order }) {
       {order.refunded_minor > 0 && order.state !== "refunded" && (
         <p class="order-refunded num">{w("refunded_so_far", { amount: formatMoney(order.refunded_minor, order.currency, lang) })}</p>
       )}
+      <FailureLine runner={desk.runner} place={resendPlace(order)} />
       <WaitingMoney target={order.order_id} />
       {open === "notes" && <OrderNotes order={order} />}
       {open === "refund" && isPaid && <RefundForm order={order} onDone={() => setOpen(null)} />}

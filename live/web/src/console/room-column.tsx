@@ -2,12 +2,12 @@ import type { ComponentType } from "preact";
 import { useDesk } from "./context";
 import { ChatPanel } from "./chat-panel";
 import { late } from "../shared/late";
-import { OrdersPanel } from "./orders-panel";
 import type { SideTab } from "./room-desk";
 import { w } from "./words";
 
 /** Used before a show, or now and then. */
 const LogPanel = late(() => import("./log-panel").then((module) => module.LogPanel));
+const OrdersPanel = late(() => import("./orders-panel").then((module) => module.OrdersPanel));
 const PeoplePanel = late(() => import("./people-panel").then((module) => module.PeoplePanel));
 const PublishPanel = late(() => import("./publish-panel").then((module) => module.PublishPanel));
 const QuestionsPanel = late(() => import("./questions-panel").then((module) => module.QuestionsPanel));

@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { heartbeat } from "../shared/clock";
 import { Countdown } from "../shared/countdown";
 import { BellIcon, BoltIcon, ClockIcon, CloseIcon, MegaphoneIcon, OfflineIcon, WarningIcon } from "../shared/icons";
+import { late } from "../shared/late";
 import { formatMoney } from "../shared/money";
 import type { SaleValue } from "../shared/types";
 import { language, localised, shared } from "../shared/words";
@@ -11,6 +12,7 @@ import { Picture } from "./picture";
 import type { Told } from "./reminders";
 import { w } from "./words";
 
+const ToldAgain = late(() => import("./told-again").then((module) => module.ToldAgain));
 const ANNOUNCEMENT_MS = 15_000;
 const HOST_AWAY_MS = 120_000;
 
@@ -46,6 +48,7 @@ export function EventBanner() {
           <p>{w("plane_video")}</p>
         </div>
       )}
+      {session.things.toldAgain.value && <ToldAgain />}
       <HostAway />
       <SaleOrNews />
     </>

@@ -229,6 +229,15 @@ describe("what the server says later", () => {
     await vi.waitFor(() => expect(answers).toHaveLength(0));
   });
 
+  it("shows an order that the show sends word of again, as the server has it by then", async () => {
+    const { things, store } = await granted();
+    answers = [json({ holds: [], orders: [order("paid")] })];
+    store.personal("order", { order_id: "or_1", order_number: "FR-1", state: "placed", sale_id: "sl_1", hold_id: "hd_1", again: true });
+    expect(things.toldAgain.value).toBeNull();
+    await vi.waitFor(() => expect(things.toldAgain.value).toBe("or_1"));
+    expect(things.orders.value.get("or_1")?.state).toBe("paid");
+  });
+
   it("ends a hold only when it says so", async () => {
     const { things, store } = await granted();
     things.checkExpiries(hold.expires_at_ms + 1_000);

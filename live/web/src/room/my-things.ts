@@ -61,6 +61,8 @@ export class MyThings {
   readonly declined = signal<ReadonlyMap<string, string | null>>(new Map());
   /** By hold id: what the payment of that hold is doing. */
   readonly payments = signal<ReadonlyMap<string, "paying" | "confirming">>(new Map());
+  /** The order that the show has just sent word of once more. */
+  readonly toldAgain = signal<string | null>(null);
   readonly ended = signal<EndedHold | null>(null);
   readonly mutedUntilMs = signal(0);
   /** Things that need the viewer: holds and unpaid orders. */
@@ -364,11 +366,12 @@ export class MyThings {
         break;
       }
       case "order": {
-        const { order_id, state } = data as { order_id: string; state: Order["state"] };
+        const { order_id, state, again } = data as PersonalMessages["order"];
         const order = this.orders.value.get(order_id);
         // Messages may come after the HTTP answer they tell of: never back to "placed".
         if (order && order.state !== state && state !== "placed") this.putOrder({ ...order, state });
-        void this.refresh();
+        // Shown as the server has it by then: a message may have waited long for its reader.
+        void this.refresh().then(() => again && (this.toldAgain.value = order_id));
         break;
       }
       case "waitlist": {

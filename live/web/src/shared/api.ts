@@ -26,6 +26,13 @@ export interface RequestOptions {
   timeoutMs?: number;
 }
 
+let sourceNow: () => string | null = () => null;
+
+/** The page that knows how each thing is done (a key, a finger) tells it with every call that changes something; the room's log keeps it. */
+export function tellSource(read: () => string | null): void {
+  sourceNow = read;
+}
+
 const RETRY_DELAYS_MS = [300, 900, 2500];
 const TIMEOUT_MS = 10_000;
 
@@ -35,10 +42,9 @@ export function newId(prefix: string): string {
   return `${prefix}_${Array.from(bytes, (b) => (b % 36).toString(36)).join("")}`;
 }
 
-async function once<T>(method: string, path: string, body: unknown, key: string | null, timeoutMs: number): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json" };
+async function once<T>(method: string, path: string, body: unknown, about: Readonly<Record<string, string>>, timeoutMs: number): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json", ...about };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (key !== null) headers["Idempotency-Key"] = key;
   let response: Response;
   let text: string;
   try {
@@ -67,11 +73,13 @@ async function once<T>(method: string, path: string, body: unknown, key: string 
 }
 
 async function call<T>(method: string, path: string, body: unknown, options: RequestOptions = {}): Promise<T> {
-  const key = method === "GET" ? null : (options.idempotencyKey ?? newId("web"));
+  const source = sourceNow();
+  // What makes it an act of somebody's: the same in every try, whatever is pressed meanwhile.
+  const about = method === "GET" ? {} : { "Idempotency-Key": options.idempotencyKey ?? newId("web"), ...(source && { "Flashroom-Source": source }) };
   const retries = Math.min(options.retries ?? 2, RETRY_DELAYS_MS.length);
   for (let attempt = 0; ; attempt++) {
     try {
-      return await once<T>(method, path, body, key, options.timeoutMs ?? TIMEOUT_MS);
+      return await once<T>(method, path, body, about, options.timeoutMs ?? TIMEOUT_MS);
     } catch (error) {
       const again = error instanceof Problem && (error.isTransient || error.code === "idempotency_in_progress");
       if (!again || attempt >= retries) throw error;

@@ -256,7 +256,7 @@ export interface PersonalMessages {
   hold_extended: Granted;
   payment: { order_id: string; hold_id: string; sale_id: string; state: "declined" | "returned"; reason?: string };
   waitlist: { sale_id: string; place: number };
-  order: { order_id: string; order_number: string; state: OrderState; sale_id: string; hold_id: string };
+  order: { order_id: string; order_number: string; state: OrderState; sale_id: string; hold_id: string; again?: true };
   muted: { until_ms: number };
   reminder: ReminderDue;
   banned: Record<string, never>;
