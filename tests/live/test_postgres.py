@@ -21,6 +21,7 @@ from tests.live.api import (
     test_orders,
     test_people,
     test_replay,
+    test_replay_edits,
     test_rooms,
     test_run_of_show,
     test_sales,
@@ -66,6 +67,9 @@ CLAIMS: tuple[Callable[[Shop], Awaitable[None]], ...] = (
     test_charts.test_the_log_comes_whole_as_csv_and_as_json_lines,
     test_replay.test_a_replay_gets_the_stock_of_its_sales_from_moment_to_moment,
     test_replay.test_a_long_sale_is_thinned_and_keeps_its_end,
+    test_replay_edits.test_the_owner_makes_chapters_and_cuts_and_every_viewer_gets_them,
+    test_replay_edits.test_of_two_who_edit_at_once_one_is_told_of_the_other,
+    test_replay_edits.test_what_was_made_of_a_recording_goes_with_it,
     test_answers.test_calls_that_come_together_each_get_their_own_answer,
     test_answers.test_one_key_asked_for_many_times_at_once_is_claimed_once,
 )
