@@ -138,7 +138,13 @@ function Editing({ title, path, access, film, films, loaded, onClose }: EditingP
       return;
     }
     const sent = await runner.send<ReplayEdit>(PLACE, "save", "put", path, { version, ...bodyOf(draft, pins, filmMs) });
-    if (sent.ok) return take(sent.answer);
+    if (sent.ok) {
+      setSaved(sent.answer);
+      setTheirs(null);
+      // What was typed meanwhile stays, and is a change of what is saved now.
+      setDraft((now) => (now === draft ? draftOf(sent.answer, pins, filmMs) : now));
+      return;
+    }
     const refused = runner.failure(PLACE);
     if (refused?.code !== "replay_changed") return;
     runner.dismiss(PLACE);
