@@ -189,6 +189,22 @@ money_action = Table(
     Column("call_id", String(160), nullable=False),
 )
 
+replay_edit = Table(
+    "replay_edit",  # what a host makes of a show's film; it ends with the recording, see live/replay_edits.py
+    metadata,
+    Column("room_id", ForeignKey("room.room_id"), primary_key=True),
+    Column(
+        "started_at_ms", BigInteger, primary_key=True, autoincrement=False
+    ),  # the show's: the recording's id
+    Column("hidden", Boolean, nullable=False),
+    Column("from_film_ms", BigInteger, nullable=False),
+    Column("until_film_ms", BigInteger),  # null: to its end
+    Column("chapters", JSON(none_as_null=True)),  # null: as they were pinned
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("from_film_ms >= 0", name="from_the_film"),
+    CheckConstraint("until_film_ms > from_film_ms", name="something_left"),
+)
+
 # What the console's plots are drawn from. Nothing decides by these; they are forgotten after a while.
 presence_sample = Table(
     "presence_sample",

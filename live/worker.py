@@ -21,8 +21,9 @@ from commerce.clock import wall_clock_ms
 from commerce.merchant_webhooks import deliveries
 from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
-from live import approvals, metrics, processes, reminders, rooms, samples
+from live import approvals, metrics, processes, reminders, replay_edits, rooms, samples
 from live.jobs import Job, run_jobs
+from live.media import deleted_recordings
 from live.media.on_air import OnAir
 from live.metrics import WorkerMetrics
 from live.processes import CannotStart
@@ -118,6 +119,7 @@ class Worker:
             Job("samples", 1.0, self._sampler.run),
             Job("invariants", 60.0, self.check_invariants, timeout_s=60.0),
             Job("tidy", 60.0, self.tidy, timeout_s=60.0),
+            Job("deleted recordings", 10.0, self.forget_replay_edits, again_at=LIMIT),
         ]
 
     async def beat(self) -> int:
@@ -282,6 +284,16 @@ class Worker:
             done += await reminders.forget_old(c, now_ms)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
         return done + await self._each_room(lambda room: self._show.projector.forget_old_sales(room.room_id))
+
+    async def forget_replay_edits(self) -> int:
+        """What was made of recordings goes with them. Told only once it is gone: a worker that dies here leaves it to the next."""
+        redis, days = self._show.redis, self._show.settings.recording_days
+        told = await deleted_recordings.waiting(redis, LIMIT)
+        async with self._show.database.begin() as c:
+            await replay_edits.forget(c, [(one.room_id, one.started_at_ms) for one in told])
+            await replay_edits.forget_old(c, days, self._clock_ms())
+        await deleted_recordings.heard(redis, told)
+        return len(told)
 
 
 def _counted(work: Callable[[int], Awaitable[int]]) -> Callable[[], Awaitable[int]]:

@@ -12,10 +12,9 @@ from commerce.payments import quarantine
 from live import approvals, console, cool_down, desk_holder, rooms, second_person
 from live.api import desk
 from live.api.asking import asking
-from live.api.endpoint import SELL, Call, Endpoint
+from live.api.endpoint import OWN, SELL, Call, Endpoint
 from live.api.models import MAX_MINOR, Empty, Model
 from live.api.orders import tell as tell_order
-from live.api.quarantine import OWN
 from live.api.run_of_show import room_currency
 from live.approvals import Approval, Approved
 from live.console import Action

@@ -40,6 +40,7 @@ UNSAFE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 MODERATE: Final = frozenset({"moderator", "seller", "host", "owner"})
 SELL: Final = frozenset({"seller", "host", "owner"})
 PRODUCE: Final = frozenset({"host", "owner"})
+OWN: Final = frozenset({"owner"})
 READ: Final = frozenset({"moderator", "analyst", "seller", "host", "owner"})
 
 _KEY: Final = re.compile(r"^[\x21-\x7e]{8,255}$")
@@ -57,6 +58,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "attempt_id": r"^pa_[A-Za-z0-9_]{1,60}$",
     "endpoint_id": r"^we_[A-Za-z0-9_]{1,60}$",
     "delivery_id": r"^[0-9]{1,18}$",
+    "recording_id": r"^[1-9][0-9]{0,14}$",
 }
 
 

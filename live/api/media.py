@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from redis.exceptions import RedisError
 
-from live import origins
+from live import origins, replay_edits
 from live.api.endpoint import PRODUCE, Call, Endpoint
 from live.api.models import Model
 from live.media import ice, tokens
@@ -62,7 +62,9 @@ async def _token(call: Call) -> MediaTokenShown:
     if body.purpose == "replay":
         if not settings.replays:
             raise HttpProblem(403, "no_replays", "Shows can't be watched again here.")
-        token = tokens.replay_token(key, room_id, call.buyer_id, call.now_ms)
+        async with call.wiring.database.read() as c:
+            hidden = await replay_edits.hidden(c, room_id)
+        token = tokens.replay_token(key, room_id, call.buyer_id, call.now_ms, hidden)
         return MediaTokenShown(url=f"{base}/recordings/{room_id}", token=token)
     user = call.caller.user
     if user is None:

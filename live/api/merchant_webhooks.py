@@ -9,10 +9,9 @@ from pydantic import Field, StringConstraints
 from commerce.merchant_webhooks import deliveries, endpoints, messages
 from commerce.merchant_webhooks.deliveries import Delivery
 from commerce.merchant_webhooks.endpoints import WebhookEndpoint
-from live.api.endpoint import CURSOR, LIMIT, Call, Endpoint, Query, record
+from live.api.endpoint import CURSOR, LIMIT, OWN, Call, Endpoint, Query, record
 from live.api.models import Empty, Model
 
-OWN: Final = frozenset({"owner"})
 STATE: Final = Query("state", "One of: pending, delivered, dead.", r"^(pending|delivered|dead)$")
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z.]{1,40}$")]
 

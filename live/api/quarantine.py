@@ -8,11 +8,10 @@ from commerce.database import Database
 from commerce.payments import attempts, quarantine
 from commerce.payments.attempts import Attempt
 from live.api.asking import asking
-from live.api.endpoint import Call, Endpoint
+from live.api.endpoint import OWN, Call, Endpoint
 from live.api.models import Empty, Line80, Model
 from live.console import Action, audited_payment
 
-OWN: Final = frozenset({"owner"})
 MAX_SHOWN: Final = 100
 
 

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from starlette.applications import Starlette
 
 from commerce.clock import wall_clock_ms
-from live.media import aiortc_internals, show_captions
+from live.media import aiortc_internals, deleted_recordings, show_captions
 from live.media.announcer import Announcer
 from live.media.app import create_media_app
 from live.media.carrier import Carrier
@@ -140,6 +140,16 @@ class _Redis:
             log.warning("Redis does not say what is said in room %s: %s", room_id, error)
             return ()
 
+    async def recording_deleted(self, room_id: str, started_at_ms: int) -> None:
+        """Say that a recording is gone. Nobody waits for it: unheard, what was made of it is forgotten by its age."""
+        if self.broker is None:
+            return
+        try:
+            async with asyncio.timeout(REDIS_ANSWER_S):
+                await deleted_recordings.tell(self.broker.redis, room_id, started_at_ms)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("nobody hears that a recording of room %s is deleted: %s", room_id, error)
+
     async def aclose(self) -> None:
         if self.broker is not None:
             await self.broker.aclose()
@@ -160,6 +170,7 @@ def create_process_app(settings: Settings) -> Starlette:
         recordings.show_now = redis.show_now
         recordings.events_after = redis.events_after
         recordings.captions_after = redis.captions_after
+    recordings.on_deleted = redis.recording_deleted
     announcer.recording_state = recordings.state
     inner = app.router.lifespan_context
 

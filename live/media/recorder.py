@@ -63,6 +63,10 @@ async def _nobody_knows(_: str) -> ShowNow | None:
     return None
 
 
+async def _nobody_hears(_: str, __: int) -> None:
+    return None
+
+
 def _is_of_show(event: ShownEvent, started_at_ms: int) -> bool:
     """Whether it happened since the show began; events without a time come right after one that has."""
     data = event[2]
@@ -174,6 +178,8 @@ class Recordings:
             _nothing_is_said
         )
         """The lines of captions after an entry, each with its own; set where Redis is."""
+        self.on_deleted: Callable[[str, int], Awaitable[None]] = _nobody_hears
+        """Told of each recording that is gone, by room and start of the show; set where Redis is."""
         self.free_bytes = 0
         self.written_bytes = 0
         self.finished = 0
@@ -406,3 +412,9 @@ class Recordings:
     async def _delete_old(self) -> None:
         for recording in await asyncio.to_thread(self.shelf.delete_older, self._days, time.time()):
             log.info("a recording is %d days old and deleted: %s", self._days, recording.folder)
+            await self.on_deleted(recording.room_id, recording.started_at_ms)
+
+    async def delete(self, recording: Recording) -> None:
+        """For good. Raises OSError."""
+        await asyncio.to_thread(recording.delete)
+        await self.on_deleted(recording.room_id, recording.started_at_ms)

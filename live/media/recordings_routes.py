@@ -1,4 +1,5 @@
-"""Recordings over HTTP: `/recordings/ROOM` lists them, below it are the films. The owner's token opens all, a viewer's only finished films.
+"""Recordings over HTTP: `/recordings/ROOM` lists them, below it are the films. The owner's token opens all, a viewer's only finished films
+that weren't hidden when it was made.
 
 The token may stand in the address (`?token=`), because a download and a `<video>` send no headers; it ends after 6 h, opens one room's
 recordings and nothing else, and nothing here is logged with its query.
@@ -20,8 +21,10 @@ from live.media.recorder import Recordings
 from live.media.recordings import MEDIA_TYPES, SHOW, Recording
 from live.media.show_captions import TRACK, CaptionLog
 from live.media.show_events import EventLog
+from live.media.tokens import Audience, MediaToken
 from live.problems import HttpProblem
 
+_AUDIENCES: Final[tuple[Audience, ...]] = ("recordings", "replay")
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Accept-Ranges, Content-Range, Content-Length",
@@ -47,20 +50,25 @@ async def _list(request: Request) -> Response:
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=_PREFLIGHT)
     try:
-        is_owner = _is_owner(request)
+        token = _token(request)
     except HttpProblem as problem:
         return _refusal(problem)
     recordings: Recordings = request.app.state.recordings
     room_id = request.path_params["room_id"]
-    shown = await asyncio.to_thread(_shown, recordings, room_id, is_owner)
+    shown = await asyncio.to_thread(_shown, recordings, room_id, token)
     return JSONResponse({"recordings": shown}, headers={**_CORS, "Cache-Control": "no-store"})
 
 
-def _shown(recordings: Recordings, room_id: str, is_owner: bool) -> list[dict[str, Any]]:
-    found = []
+def _shown(recordings: Recordings, room_id: str, token: MediaToken) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     for recording in recordings.shelf.of_room(room_id):
         finished = recording.finished()
-        if not finished and not is_owner:
+        if not finished and not _is_owners(token):
+            continue
+        if recording.started_at_ms in token.hidden:
+            # Listed all the same: a page says that the show is not shown, rather than play the one before it.
+            of_it = {"recording_id": recording.folder.name, "started_at_ms": recording.started_at_ms}
+            found.append({**of_it, "state": "hidden", "finished_at_ms": None, "size_bytes": 0, "files": []})
             continue
         state = "finished" if finished else "unfinished"
         if recordings.is_writing(room_id, recording.started_at_ms):
@@ -92,8 +100,10 @@ async def _film(request: Request) -> Response:
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=_PREFLIGHT)
     try:
-        is_owner = _is_owner(request)
+        token = _token(request)
         recording = await _found(request)
+        if recording.started_at_ms in token.hidden:
+            raise HttpProblem(403, "hidden", "The host does not show this film.")
         name = request.path_params["name"]
         if name == "events.json":
             shown = await asyncio.to_thread(EventLog(recording.folder).shown)
@@ -108,7 +118,7 @@ async def _film(request: Request) -> Response:
         return _refusal(problem)
     headers = {**_CORS, "Cache-Control": "private, max-age=3600"}
     download = f"{recording.room_id}-{recording.folder.name}-{name}"
-    if is_owner and "download" in request.query_params:
+    if _is_owners(token) and "download" in request.query_params:
         return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], filename=download, headers=headers)
     return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=headers)
 
@@ -126,14 +136,15 @@ async def _delete(request: Request) -> Response:
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=_PREFLIGHT)
     try:
-        if not _is_owner(request):
+        if not _is_owners(_token(request)):
             raise HttpProblem(403, "wrong_role", "Only the room's owner deletes recordings.")
         recording = await _found(request)
         if not recording.is_finished:
             raise HttpProblem(409, "not_finished", "It is still being written; end the show first.")
     except HttpProblem as problem:
         return _refusal(problem)
-    await asyncio.to_thread(recording.delete)
+    recordings: Recordings = request.app.state.recordings
+    await recordings.delete(recording)
     return Response(status_code=204, headers=_CORS)
 
 
@@ -146,30 +157,27 @@ async def _found(request: Request) -> Recording:
     return recording
 
 
-def _is_owner(request: Request) -> bool:
-    """Whether the token is an owner's rather than a viewer's. Raises HttpProblem 401 for any other."""
+def _token(request: Request) -> MediaToken:
+    """An owner's or a viewer's. Raises HttpProblem 401 for any other."""
     scheme, _, signed = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         signed = request.query_params.get("token", "")
     state, room_id = request.app.state, request.path_params["room_id"]
-    for audience in ("recordings", "replay"):
+    for audience in _AUDIENCES:
         try:
-            tokens.verify(
-                state.key,
-                signed.strip(),
-                "recordings" if audience == "recordings" else "replay",
-                room_id,
-                state.clock_ms(),
-            )
+            return tokens.verify(state.key, signed.strip(), audience, room_id, state.clock_ms())
         except tokens.BadToken:
             continue
-        return audience == "recordings"
     raise HttpProblem(
         401,
         "bad_token",
         "This token does not open this.",
         headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
     )
+
+
+def _is_owners(token: MediaToken) -> bool:
+    return token.audience == "recordings"
 
 
 def _refusal(problem: HttpProblem) -> Response:

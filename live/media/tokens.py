@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -17,7 +18,10 @@ RECORDINGS_TTL_MS: Final = 6 * 3_600_000
 """A long film's download, with pauses."""
 RELAY_TTL_MS: Final = 30_000
 TICKET_TTL_MS: Final = 30_000
-MAX_TOKEN_CHARACTERS: Final = 2048
+MAX_HIDDEN: Final = 200
+"""As many recordings as are listed."""
+MAX_TOKEN_CHARACTERS: Final = 5_120
+"""A replay's with 200 hidden recordings has some 4,700."""
 
 
 class BadToken(Exception):
@@ -34,6 +38,8 @@ class MediaToken:
     expires_at_ms: int
     opened_by: str | None = None
     """Of a ticket: the digest of the token that the same client has shown elsewhere, and will show here."""
+    hidden: tuple[int, ...] = ()
+    """Of a replay's: the recordings that it does not open, each by the start of its show. The media process can't look them up."""
 
 
 def digest(signed: str) -> str:
@@ -43,7 +49,7 @@ def digest(signed: str) -> str:
 
 def sign(key: bytes, token: MediaToken) -> str:
     """A JWT (RFC 7519, HS256); `key` is `settings.key("media")`."""
-    claims: dict[str, str | int] = {
+    claims: dict[str, str | int | list[int]] = {
         "aud": token.audience,
         "room": token.room_id,
         "sub": token.subject,
@@ -51,6 +57,8 @@ def sign(key: bytes, token: MediaToken) -> str:
     }
     if token.opened_by is not None:
         claims["by"] = token.opened_by
+    if token.hidden:
+        claims["hidden"] = list(token.hidden)
     return jwt.encode(claims, key, algorithm="HS256")
 
 
@@ -79,9 +87,12 @@ def recordings_token(key: bytes, room_id: str, user_id: str, now_ms: int) -> str
     return sign(key, MediaToken("recordings", room_id, user_id, now_ms + RECORDINGS_TTL_MS))
 
 
-def replay_token(key: bytes, room_id: str, viewer_id: str, now_ms: int) -> str:
-    """What opens the finished films of a room to a viewer, for 6 h."""
-    return sign(key, MediaToken("replay", room_id, viewer_id, now_ms + RECORDINGS_TTL_MS))
+def replay_token(key: bytes, room_id: str, viewer_id: str, now_ms: int, hidden: Sequence[int] = ()) -> str:
+    """What opens the finished films of a room, without those that are hidden now (at most 200), to a viewer, for 6 h."""
+    assert len(hidden) <= MAX_HIDDEN
+    return sign(
+        key, MediaToken("replay", room_id, viewer_id, now_ms + RECORDINGS_TTL_MS, hidden=tuple(hidden))
+    )
 
 
 def verify(key: bytes, signed: str, audience: Audience, room_id: str, now_ms: int) -> MediaToken:
@@ -91,7 +102,12 @@ def verify(key: bytes, signed: str, audience: Audience, room_id: str, now_ms: in
     try:
         claims = jwt.decode(signed, key, algorithms=["HS256"], audience=audience)
         token = MediaToken(
-            audience, str(claims["room"]), str(claims["sub"]), int(claims["exp_ms"]), claims.get("by")
+            audience,
+            str(claims["room"]),
+            str(claims["sub"]),
+            int(claims["exp_ms"]),
+            claims.get("by"),
+            tuple(int(one) for one in claims.get("hidden", ())),
         )
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
         raise BadToken from None

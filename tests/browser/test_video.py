@@ -20,6 +20,7 @@ from live.media.show_events import EventLog
 from loadtests.screenshots import Desk
 from loadtests.show import Show
 from tests.browser.pictures import Comparison, clock_ms
+from tests.browser.test_accessible import violations
 from tests.browser.test_the_last_unit import join, sign_in
 from tests.live.media.test_feed import Host
 from tests.services import wait_until_sync
@@ -325,11 +326,12 @@ def test_the_owner_downloads_a_film_in_the_console(filmed: Show, new_page: NewPa
     assert waiting.value.suggested_filename == "rm_demo-1795000000000-show-1.mp4"
     assert waiting.value.path().read_bytes() == b"a film" * 1000
     console.on("dialog", lambda dialog: dialog.accept())
-    console.get_by_test_id("recording").get_by_role("button").click()
+    console.get_by_test_id("delete-recording").click()
     expect(console.get_by_test_id("recording")).to_have_count(0)
     assert not folder.exists()
 
 
+@pytest.mark.timeout(360)  # the host's side of it and the viewer's: a film is made only once
 def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_chapters(
     filmed: Show, new_page: NewPage
 ) -> None:
@@ -410,3 +412,73 @@ def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_c
     wait_until_sync(
         lambda: viewer.get_by_test_id("replay-video").evaluate(shown_from), 10, "the moment of the item"
     )
+    viewer.keyboard.press("Escape")
+
+    _edit(console, desk)
+    viewer.get_by_test_id("watch-again").click()
+    expect(viewer.get_by_test_id("chapter")).to_have_text(["00:03 Hello", "00:17 The mug, held up"])
+    film = viewer.get_by_test_id("replay-video")
+    wait_until_sync(lambda: film.evaluate("video => video.currentTime >= 3"), 10, "the host's beginning")
+    expect(viewer.get_by_test_id("cut-time")).to_contain_text("/ 00:19")
+    viewer.get_by_test_id("chapter").nth(1).click()
+    expect(lines).to_have_text(["Ann early words", "Bob late words"])
+    expect(stock.get_by_test_id("stock")).to_have_attribute("data-sold", "3")
+    stops = "video => video.paused && video.currentTime > 21.5 && video.currentTime < 22.4"
+    wait_until_sync(lambda: film.evaluate(stops), 15, "the host's end")
+    viewer.get_by_test_id("cut-play").click()
+    wait_until_sync(lambda: film.evaluate("video => video.currentTime < 20"), 10, "it to begin again")
+    assert not violations(viewer)
+    viewer.keyboard.press("Escape")
+    viewer.keyboard.press("g")
+    item.get_by_test_id("moment").click()
+    wait_until_sync(lambda: film.evaluate("video => video.currentTime >= 20"), 10, "the item's chapter")
+    viewer.keyboard.press("Escape")
+
+    console.get_by_role("switch").uncheck()
+    console.get_by_test_id("replay-save").click()
+    expect(console.get_by_test_id("replay-state")).to_have_attribute("data-state", "saved")
+    viewer.get_by_test_id("watch-again").click()
+    expect(viewer.get_by_test_id("replay-sheet")).to_contain_text(
+        "has not made the replay of this show public"
+    )
+    expect(film).to_have_count(0)
+    console.keyboard.press("Escape")
+    console.get_by_test_id("tab-log").click()
+    expect(console.get_by_test_id("audit-entry").first).to_contain_text("edited the replay of")
+
+
+def _edit(console: Page, desk: Desk) -> None:
+    """The owner names and adds a chapter and cuts the film, while somebody else saves it too."""
+    console.get_by_test_id("tab-video").click()
+    console.get_by_test_id("recordings").locator("summary").click()
+    console.get_by_test_id("edit-replay").click()
+    rows, state = console.get_by_test_id("replay-chapter"), console.get_by_test_id("replay-state")
+    expect(rows).to_have_count(1)
+    expect(rows.locator("[name=starts]")).to_have_value("00:20")
+    expect(rows.locator("[name=title_zh]")).to_have_value("潮汐粗陶杯")
+    expect(state).to_have_attribute("data-state", "saved")
+    rows.locator("[name=title]").fill("The mug, held up")
+    expect(state).to_have_attribute("data-state", "changed")
+    console.get_by_test_id("replay-film").evaluate("video => { video.currentTime = 5; }")
+    console.get_by_role("button", name="Add a chapter at 00:05").click()
+    console.keyboard.type("Hello")  # its name has the focus
+    added = rows.first
+    expect(added.locator("[name=title]")).to_have_value("Hello")
+    added.get_by_test_id("starts-on").click()
+    expect(added.locator("[name=starts]")).to_have_value("00:06")
+    console.locator("[name=from]").fill("00:03")
+    console.locator("[name=until]").fill("99:00")
+    console.get_by_test_id("replay-save").click()
+    expect(console.locator("[name=until]")).to_be_focused()
+    expect(state).to_have_attribute("data-state", "wrong")
+    assert not violations(console)
+    console.locator("[name=until]").fill("00:22")
+
+    other = {"version": 0, "film_length_ms": 24_000, "from_film_ms": 0, "until_film_ms": None}
+    path = "/api/rooms/rm_demo/replays/1795000000001"
+    desk.call("PUT", path, {**other, "hidden": True, "chapters": None})
+    console.get_by_test_id("replay-save").click()
+    expect(console.get_by_test_id("replay-theirs")).to_be_visible()
+    console.get_by_test_id("replay-keep-mine").click()
+    expect(state).to_have_attribute("data-state", "saved")
+    assert desk.http.get(path).json()["version"] == 2

@@ -59,6 +59,14 @@ GOOD_BODIES = {
     "/api/rooms/{room_id}/pinned-comment": {"comment_id": None},
     "/api/rooms/{room_id}/chat": {"slow_mode_s": 0, "review": False, "off": False},
     "/api/rooms/{room_id}/held-comments/{comment_id}": {"approve": True},
+    "/api/rooms/{room_id}/replays/{recording_id}": {
+        "version": 0,
+        "film_length_ms": 60_000,
+        "hidden": False,
+        "from_film_ms": 1000,
+        "until_film_ms": None,
+        "chapters": None,
+    },
 }
 
 
@@ -77,6 +85,7 @@ def path_of(endpoint: Endpoint, shop: Shop, sale_id: str, order_id: str = "or_no
         endpoint_id="we_none",
         delivery_id="1",
         attempt_id="pa_none",
+        recording_id="1795000000000",
     )
 
 

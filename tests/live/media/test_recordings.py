@@ -323,9 +323,23 @@ async def test_who_may_see_and_have_what(server: Recorded) -> None:
         assert (await http.get(track)).status_code == 401
         assert (await http.get(track, params={"token": viewer})).status_code == 200
         assert (await http.get(f"{address}/show-2.vtt", params={"token": owner})).status_code == 404
+        now_ms = int(time.time() * 1000)
+        without = tokens.replay_token(server.settings.key("media"), "rm_1", "gu_1", now_ms, [STARTED_MS])
+        [hidden] = await listed(without)
+        assert (hidden["recording_id"], hidden["state"], hidden["files"]) == (str(STARTED_MS), "hidden", [])
+        for name in ("show-1.mp4", "show-1.vtt", "events.json"):
+            refused = await http.get(f"{address}/{name}", params={"token": without})
+            assert (refused.status_code, refused.json()["code"]) == (403, "hidden")
+        deleted: list[tuple[str, int]] = []
+
+        async def hear(room_id: str, started_at_ms: int) -> None:
+            deleted.append((room_id, started_at_ms))
+
+        server.recordings.on_deleted = hear
         assert (await http.delete(address, params={"token": viewer})).status_code == 403
         assert (await http.delete(address, params={"token": owner})).status_code == 204
         assert not folder.exists()
+        assert deleted == [("rm_1", STARTED_MS)]
 
 
 # -- a real process, killed

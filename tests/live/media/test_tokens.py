@@ -34,3 +34,10 @@ def test_a_token_opens_nothing_else(key: bytes, audience: tokens.Audience, room_
 def test_what_is_no_token_is_refused(signed: str) -> None:
     with pytest.raises(tokens.BadToken):
         tokens.verify(KEY, signed, "whep", "rm_1", NOW_MS)
+
+
+def test_a_replay_token_says_which_recordings_it_does_not_open_and_stays_short_enough() -> None:
+    hidden = range(10**15 - tokens.MAX_HIDDEN, 10**15)
+    signed = tokens.replay_token(KEY, "rm_" + "x" * 60, "us_" + "x" * 60, NOW_MS, hidden)
+    assert tokens.verify(KEY, signed, "replay", "rm_" + "x" * 60, NOW_MS).hidden == tuple(hidden)
+    assert tokens.verify(KEY, tokens.replay_token(KEY, "r", "u", NOW_MS), "replay", "r", NOW_MS).hidden == ()

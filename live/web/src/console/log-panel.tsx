@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { formatTime } from "../shared/clock";
+import { formatDateTime, formatTime } from "../shared/clock";
 import { SearchIcon } from "../shared/icons";
 import { type AuditEntry, SOURCES } from "./audit";
 import { changeText } from "./audit-text";
@@ -140,6 +140,7 @@ function actionWord(action: string): string {
 function targetName(desk: RoomDesk, entry: AuditEntry): string {
   const { target } = entry;
   if (target === desk.roomId || target === "none") return "";
+  if (entry.action === "replay_edit") return formatDateTime(Number(target), language.value);
   const sale = desk.sales.value.get(target);
   const product = desk.product(sale?.product_id ?? target);
   if (product) return sale ? `${localised(product.title)} · ${w("round", { n: sale.round }).replace(/ /g, "\u00a0")}` : localised(product.title);

@@ -10,6 +10,7 @@ import { useDesk } from "./context";
 import { explain } from "./explain";
 import { Empty, ProblemLine } from "./parts";
 import type { Buyers } from "./plots/data";
+import { Recordings } from "./recordings";
 import { type ConsoleWord, w } from "./words";
 
 interface ProductSummary {
@@ -104,6 +105,7 @@ export function SummarySheet() {
               {w("summary_log")}
             </a>
           </div>
+          {desk.role === "owner" && <Recordings />}
         </>
       )}
     </Sheet>

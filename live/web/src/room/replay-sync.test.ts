@@ -1,25 +1,14 @@
 import { expect, test } from "vitest";
-import { burnDown, filmAt, stepsPath, stockThen, type StockTrack, wallAt } from "./replay-sync";
+import type { Chapter, Film, Happened } from "../shared/film";
+import { burnDown, momentOf, shownOf, stepsPath, stockThen, type StockTrack } from "./replay-sync";
 
 const SPANS = [
   { at_s: 0, wall_ms: 1_000_000 },
   { at_s: 10, wall_ms: 1_100_000 }, // the host was away for 90 s
 ];
 
-test("a moment of the film has its wall time, before and after a pause", () => {
-  expect(wallAt(SPANS, 0)).toBe(1_000_000);
-  expect(wallAt(SPANS, 9.5)).toBe(1_009_500);
-  expect(wallAt(SPANS, 10)).toBe(1_100_000);
-  expect(wallAt(SPANS, 12)).toBe(1_102_000);
-});
-
-test("a wall time has its moment of the film, and what happened in a pause the moment after it", () => {
-  expect(filmAt(SPANS, 900_000, 20)).toBe(0);
-  expect(filmAt(SPANS, 1_005_000, 20)).toBe(5);
-  expect(filmAt(SPANS, 1_050_000, 20)).toBe(10);
-  expect(filmAt(SPANS, 1_103_000, 20)).toBe(13);
-  expect(filmAt(SPANS, 2_000_000, 20)).toBe(20);
-});
+const FILM: Film = { url: "/f", captions_url: null, duration_s: 20, spans: SPANS };
+const WHOLE = { fromS: 0, untilS: 20 };
 
 const BEGAN = 1_000_000;
 const track = (over: Partial<StockTrack>): StockTrack => ({
@@ -62,13 +51,44 @@ test("the newest round counts, and one of which nothing is known shows nothing",
 
 test("a burn-down has the film's time without its pauses, and shares of the most units there ever were", () => {
   const added = track({ points: [[0, 5, 0, 0], [5_000, 2, 2, 1], [50_000, 6, 1, 3]] });
-  expect(burnDown(added, BEGAN, SPANS, 20)).toEqual([
+  expect(burnDown(added, BEGAN, FILM, WHOLE)).toEqual([
     { from: 0, sold: 0, taken: 0, all: 0.5 },
     { from: 0.25, sold: 0.1, taken: 0.3, all: 0.5 },
     { from: 0.5, sold: 0.3, taken: 0.4, all: 1 }, // the host was away then
   ]);
-  expect(burnDown(track({ points: [] }), BEGAN, SPANS, 20)).toEqual([]);
-  expect(burnDown(added, BEGAN, SPANS, 0)).toEqual([]);
+  expect(burnDown(track({ points: [] }), BEGAN, FILM, WHOLE)).toEqual([]);
+  expect(burnDown(added, BEGAN, FILM, { fromS: 0, untilS: 0 })).toEqual([]);
+});
+
+test("of a film that is cut the burn-down has what is shown, from how it stood there", () => {
+  const added = track({ points: [[0, 5, 0, 0], [5_000, 2, 2, 1], [50_000, 6, 1, 3]] });
+  expect(burnDown(added, BEGAN, FILM, { fromS: 6, untilS: 14 })).toEqual([
+    { from: 0, sold: 0.1, taken: 0.3, all: 0.5 },
+    { from: 0.5, sold: 0.3, taken: 0.4, all: 1 },
+  ]);
+  expect(burnDown(added, BEGAN, FILM, { fromS: 2, untilS: 5 })).toEqual([{ from: 0, sold: 0, taken: 0, all: 0.5 }]);
+});
+
+const edit = (from_film_ms: number, until_film_ms: number | null) => ({ version: 1, hidden: false, from_film_ms, until_film_ms, chapters: null });
+
+test("what is shown of a film lies between the cuts, and is all of it where they leave nothing", () => {
+  expect(shownOf(edit(0, null), 20)).toEqual(WHOLE);
+  expect(shownOf(edit(2_500, 30_000), 20)).toEqual({ fromS: 2.5, untilS: 20 });
+  expect(shownOf(edit(25_000, null), 20)).toEqual(WHOLE);
+});
+
+test("an item's moment is its chapter, else when it was pinned, as far as that is shown", () => {
+  const pin = (at_ms: number, product_id: string | null): Happened => ({ type: "pin", at_ms, data: { product_id } });
+  const events = [pin(1_001_000, "pr_mug"), pin(1_004_000, "pr_lamp"), pin(1_006_000, null)];
+  const moved: Chapter[] = [{ film_ms: 3_000, title: { en: "Mug" }, product_id: "pr_mug" }];
+  const at = (id: string, chapters: Chapter[], shown = WHOLE) => momentOf(id, chapters, FILM, events, shown);
+  expect(at("pr_mug", moved)).toBe(3);
+  expect(at("pr_mug", [])).toBe(1);
+  expect(at("pr_mug", moved, { fromS: 3.5, untilS: 20 })).toBe(3.5);
+  expect(at("pr_lamp", moved)).toBe(4);
+  expect(at("pr_lamp", moved, { fromS: 6, untilS: 20 })).toBeNull();
+  expect(at("pr_lamp", moved, { fromS: 0, untilS: 4 })).toBeNull();
+  expect(at("pr_cap", moved)).toBeNull();
 });
 
 test("a part of it is drawn as steps that reach the end of the film", () => {

@@ -1,26 +1,35 @@
-/** A film's time and the wall clock's: a film leaves pauses out, so each of its spans says when it began. */
+/** What a viewer of a film sees beside it, in step: stock as it stood, and the part of the film that the host shows. */
 
-export interface Span {
-  at_s: number;
-  wall_ms: number;
+import { type Chapter, type Film, filmAt, type Happened, type ReplayEdit, type Span } from "../shared/film";
+
+/** What is shown of a film, in its own time. */
+export interface Shown {
+  fromS: number;
+  untilS: number;
 }
 
-/** The wall time of a moment of the film. */
-export function wallAt(spans: readonly Span[], filmS: number): number {
-  let span = spans[0];
-  for (const one of spans) if (one.at_s <= filmS + 0.001) span = one;
-  return span ? span.wall_ms + (filmS - span.at_s) * 1000 : 0;
+/** The part of the film between the host's cuts; all of it where they leave nothing. */
+export function shownOf(edit: ReplayEdit, durationS: number): Shown {
+  const fromS = edit.from_film_ms / 1000;
+  const untilS = Math.min(durationS, (edit.until_film_ms ?? Infinity) / 1000);
+  return fromS < untilS ? { fromS, untilS } : { fromS: 0, untilS: durationS };
 }
 
-/** The moment of the film that shows a wall time; what happened in a pause belongs to the moment after it. */
-export function filmAt(spans: readonly Span[], wallMs: number, durationS: number): number {
-  let at = 0;
-  for (const [index, span] of spans.entries()) {
-    if (span.wall_ms > wallMs) break;
-    const end = spans[index + 1]?.at_s ?? durationS;
-    at = Math.min(end, span.at_s + (wallMs - span.wall_ms) / 1000);
+export const isShown = (shown: Shown, filmMs: number): boolean => filmMs >= shown.fromS * 1000 && filmMs < shown.untilS * 1000;
+
+/** Where an item is shown first: at its chapter; without one, while it was pinned, as far as that isn't cut. Null when it isn't seen. */
+export function momentOf(productId: string, chapters: readonly Chapter[], film: Film, events: readonly Happened[], shown: Shown): number | null {
+  const chapter = chapters.find((one) => one.product_id === productId && isShown(shown, one.film_ms));
+  if (chapter) return chapter.film_ms / 1000;
+  const pins = events.filter((one) => one.type === "pin");
+  for (const [index, pin] of pins.entries()) {
+    if (pin.data.product_id !== productId) continue;
+    const next = pins[index + 1];
+    const begins = Math.max(shown.fromS, filmAt(film.spans, pin.at_ms, film.duration_s));
+    const ends = next ? filmAt(film.spans, next.at_ms, film.duration_s) : film.duration_s;
+    if (begins < Math.min(ends, shown.untilS)) return begins;
   }
-  return at;
+  return null;
 }
 
 /** A sale's stock over the show; a point is [ms after the beginning, available, held, sold] and holds until the next one. */
@@ -45,7 +54,7 @@ export interface StockThen {
   isClosed: boolean;
 }
 
-/** From `from` of the film (0 to 1) on: shares of the most units the sale ever had. */
+/** From `from` of what is shown of the film (0 to 1) on: shares of the most units the sale ever had. */
 export interface BurnStep {
   from: number;
   sold: number;
@@ -54,16 +63,19 @@ export interface BurnStep {
   all: number;
 }
 
-/** A sale's stock over the whole film, for a plot under its timeline. Empty where nothing is known. */
-export function burnDown(track: StockTrack, beganMs: number, spans: readonly Span[], durationS: number): BurnStep[] {
+/** A sale's stock over what is shown of the film, for a plot under its timeline. Empty where nothing is known. */
+export function burnDown(track: StockTrack, beganMs: number, film: { spans: readonly Span[]; duration_s: number }, { fromS, untilS }: Shown): BurnStep[] {
   const most = Math.max(0, ...track.points.map(([, available, held, sold]) => available + held + sold));
-  if (!most || durationS <= 0) return [];
-  return track.points.map(([afterMs, available, held, sold]) => ({
-    from: filmAt(spans, beganMs + afterMs, durationS) / durationS,
+  if (!most || untilS <= fromS) return [];
+  const steps = track.points.map(([afterMs, available, held, sold]) => ({
+    from: (filmAt(film.spans, beganMs + afterMs, film.duration_s) - fromS) / (untilS - fromS),
     sold: sold / most,
     taken: (sold + held) / most,
     all: (sold + held + available) / most,
   }));
+  // Of what was before the beginning the last holds there; what comes after the end is not drawn.
+  const first = Math.max(0, steps.findLastIndex((step) => step.from <= 0));
+  return steps.slice(first).flatMap((step) => (step.from < 1 ? [{ ...step, from: Math.max(0, step.from) }] : []));
 }
 
 /** The outline of one part of a burn-down as an SVG path, on a canvas of that size: steps, down to the ground at both ends. */

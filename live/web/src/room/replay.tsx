@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, Problem } from "../shared/api";
 import { formatElapsed, formatTime } from "../shared/clock";
+import { type Chapter, chaptersOfPins, type Film, type Happened, mediaAddress, mediaJson, type ReplayEdit, wallAt } from "../shared/film";
 import type { MediaAccess } from "../shared/media-session";
 import { formatMoney } from "../shared/money";
 import { StockBar } from "../shared/stock-bar";
@@ -10,26 +11,15 @@ import { language, localised } from "../shared/words";
 import { BuyButton } from "./buy-button";
 import { areOn } from "./captions";
 import { useSession } from "./context";
-import { burnDown, filmAt, type Span, stepsPath, stockThen, type StockThen, type StockTrack, wallAt } from "./replay-sync";
+import { CutControls } from "./cut-controls";
+import { burnDown, isShown, momentOf, type Shown, shownOf, stepsPath, stockThen, type StockThen, type StockTrack } from "./replay-sync";
 import { w } from "./words";
 
 const LINES_SHOWN = 8;
 /** The API gives no more at once. */
 const MAX_SPAN_MS = 48 * 3_600_000;
-
-interface Film {
-  url: string;
-  /** What was said, as WebVTT; null when nobody wrote it down. */
-  captions_url: string | null;
-  duration_s: number;
-  spans: Span[];
-}
-
-interface Happened {
-  type: string;
-  at_ms: number;
-  data: { id?: string; name?: string; text?: string; product_id?: string | null };
-}
+/** A film's own pictures stand a few hundredths beside what was asked for. */
+const NEAR_S = 0.3;
 
 interface Show {
   film: Film;
@@ -37,6 +27,7 @@ interface Show {
   captionsSrc: string | null;
   events: Happened[];
   tracks: { from_ms: number; sales: StockTrack[] };
+  edit: ReplayEdit;
 }
 
 interface ReplayProps {
@@ -48,15 +39,15 @@ export function Replay({ productId }: ReplayProps) {
   const session = useSession();
   const video = useRef<HTMLVideoElement>(null);
   const [show, setShow] = useState<Show | null>(null);
-  const [trouble, setTrouble] = useState<"none" | "failed" | null>(null);
+  const [trouble, setTrouble] = useState<"none" | "hidden" | "failed" | null>(null);
   const [filmS, setFilmS] = useState(0);
   useEffect(() => {
     let isGone = false;
     newestShow(session.roomId).then(
       (found) => {
         if (isGone) return;
-        setShow(found);
-        if (found === null) setTrouble("none");
+        if (typeof found === "string") setTrouble(found);
+        else setShow(found);
       },
       () => !isGone && setTrouble("failed"),
     );
@@ -76,32 +67,47 @@ export function Replay({ productId }: ReplayProps) {
   );
   const pinnedId = show?.events.findLast((one) => one.type === "pin" && one.at_ms <= wallMs)?.data.product_id ?? null;
   const stock = show && stockThen(show.tracks.sales, show.tracks.from_ms, pinnedId, wallMs);
-  if (trouble) return <p role="alert">{w(`replay_${trouble}`)}</p>;
+  if (trouble) return <p role={trouble === "failed" ? "alert" : "status"}>{w(`replay_${trouble}`)}</p>;
   if (!show) return <p aria-busy="true">{w("loading")}</p>;
-  const { film } = show;
-  const chapters = show.events.filter((one) => one.type === "pin" && one.data.product_id);
-  const moment = productId === undefined ? undefined : chapters.find((one) => one.data.product_id === productId);
+  const { film, edit } = show;
+  const shown = shownOf(edit, film.duration_s);
+  const isCut = shown.fromS > 0 || shown.untilS < film.duration_s;
+  const chapters = (edit.chapters ?? chaptersOfPins(film, show.events, (id) => session.product(id)?.title)).filter((one) => isShown(shown, one.film_ms));
+  const moment = productId === undefined ? null : momentOf(productId, chapters, film, show.events, shown);
+  /** Also what the browser's own full-screen controls do stays between the cuts. */
+  const follow = (element: HTMLVideoElement): void => {
+    if (element.currentTime < shown.fromS - NEAR_S) element.currentTime = shown.fromS;
+    if (shown.untilS < film.duration_s && element.currentTime >= shown.untilS) {
+      element.pause();
+      if (element.currentTime > shown.untilS + NEAR_S) element.currentTime = shown.untilS;
+    }
+    setFilmS(Math.min(Math.max(element.currentTime, shown.fromS), shown.untilS));
+  };
   return (
     <div class="replay" data-testid="replay">
-      {productId !== undefined && !moment && <p role="status">{w("replay_not_shown")}</p>}
+      {productId !== undefined && moment === null && <p role="status">{w("replay_not_shown")}</p>}
       <video
         ref={video}
         class="replay-video"
-        src={show.src}
+        // The browser itself begins and stops there, to the picture; we hear of the time only four times a second.
+        src={isCut ? `${show.src}#t=${shown.fromS},${shown.untilS}` : show.src}
         crossOrigin="anonymous"
-        controls
+        controls={!isCut}
         playsInline
         autoPlay
         data-testid="replay-video"
         onLoadedMetadata={(event) => {
-          if (moment) event.currentTarget.currentTime = filmAt(film.spans, moment.at_ms, film.duration_s);
+          const beginS = moment ?? shown.fromS;
+          if (beginS > 0) event.currentTarget.currentTime = beginS;
+          setFilmS(beginS);
         }}
-        onTimeUpdate={(event) => setFilmS(event.currentTarget.currentTime)}
+        onTimeUpdate={(event) => follow(event.currentTarget)}
         onError={() => setTrouble("failed")}
       >
         {show.captionsSrc !== null && <track kind="captions" label={w("captions")} src={show.captionsSrc} data-testid="replay-captions" />}
       </video>
-      {stock && <BurnDown steps={burnDown(stock.track, show.tracks.from_ms, film.spans, film.duration_s)} at={filmS / film.duration_s} />}
+      {isCut && <CutControls video={video} shown={shown} filmS={filmS} />}
+      {stock && <BurnDown steps={burnDown(stock.track, show.tracks.from_ms, film, shown)} at={(filmS - shown.fromS) / (shown.untilS - shown.fromS)} />}
       {stock && <Stock stock={stock} wallMs={wallMs} />}
       <ol class="replay-lines" aria-label={w("replay_chat")}>
         {lines.map((line) => (
@@ -110,35 +116,36 @@ export function Replay({ productId }: ReplayProps) {
           </li>
         ))}
       </ol>
-      {chapters.length > 0 && (
-        <nav aria-label={w("replay_chapters")} class="replay-chapters">
-          {chapters.map((chapter) => {
-            const at = filmAt(film.spans, chapter.at_ms, film.duration_s);
-            const product = session.product(chapter.data.product_id);
-            return (
-              <button
-                key={chapter.at_ms}
-                type="button"
-                class="button"
-                data-testid="chapter"
-                onClick={() => {
-                  if (video.current) video.current.currentTime = at;
-                }}
-              >
-                {formatElapsed(at * 1000)} {product ? localised(product.title) : ""}
-              </button>
-            );
-          })}
-        </nav>
-      )}
+      {chapters.length > 0 && <Chapters chapters={chapters} shown={shown} filmS={filmS} onSeek={(atS) => video.current && (video.current.currentTime = atS)} />}
     </div>
+  );
+}
+
+/** Each with its time in what is shown; the one that plays is marked. */
+function Chapters({ chapters, shown, filmS, onSeek }: { chapters: readonly Chapter[]; shown: Shown; filmS: number; onSeek: (atS: number) => void }) {
+  const playing = chapters.findLast((one) => one.film_ms <= (filmS + NEAR_S) * 1000);
+  return (
+    <nav aria-label={w("replay_chapters")} class="replay-chapters">
+      {chapters.map((chapter) => (
+        <button
+          key={chapter.film_ms}
+          type="button"
+          class="button"
+          aria-current={chapter === playing ? "true" : undefined}
+          data-testid="chapter"
+          onClick={() => onSeek(chapter.film_ms / 1000)}
+        >
+          {formatElapsed(chapter.film_ms - shown.fromS * 1000)} {localised(chapter.title)}
+        </button>
+      ))}
+    </nav>
   );
 }
 
 const WIDTH = 1000;
 const HEIGHT = 48;
 
-/** The sale over the film's whole length; a line where the film is. The bar below says which part is which. */
+/** The sale over the whole of what is shown; a line where the film is. The bar below says which part is which. */
 function BurnDown({ steps, at }: { steps: ReturnType<typeof burnDown>; at: number }) {
   const x = Math.min(1, at) * WIDTH;
   return (
@@ -185,27 +192,21 @@ function Stock({ stock, wallMs }: { stock: StockThen; wallMs: number }) {
   );
 }
 
-/** The newest show of the room that has a film; null when there is none. */
-async function newestShow(roomId: string): Promise<Show | null> {
-  const path = `/api/rooms/${encodeURIComponent(roomId)}/media-tokens`;
-  const access = await api.post<MediaAccess>(path, { purpose: "replay" });
-  const get = async (address: string): Promise<unknown> => {
-    const response = await fetch(address, { headers: { Authorization: `Bearer ${access.token}` } });
-    if (!response.ok) throw new Error(`the media server answered ${response.status}`);
-    return response.json();
-  };
-  const { recordings } = (await get(access.url)) as { recordings: { recording_id: string; files: Film[] }[] };
+/** The newest show of the room that has a film; "none" when there is none, "hidden" when the host doesn't show it. */
+async function newestShow(roomId: string): Promise<Show | "none" | "hidden"> {
+  const room = `/api/rooms/${encodeURIComponent(roomId)}`;
+  const access = await api.post<MediaAccess>(`${room}/media-tokens`, { purpose: "replay" });
+  const { recordings } = await mediaJson<{ recordings: { recording_id: string; state: string; files: Film[] }[] }>(access);
   const [newest] = recordings;
+  if (newest?.state === "hidden") return "hidden";
   const film = newest?.files[0];
-  if (!newest || !film) return null;
-  const { events } = (await get(`${access.url}/${newest.recording_id}/events.json`)) as { events: Happened[] };
-  const open = (url: string): string => {
-    const address = new URL(url, access.url);
-    address.searchParams.set("token", access.token);
-    return address.href;
-  };
-  const captionsSrc = film.captions_url ? open(film.captions_url) : null;
-  return { film, src: open(film.url), captionsSrc, events, tracks: await stockOf(roomId, film) };
+  if (!newest || !film) return "none";
+  // Without the host's cuts it isn't played: they may be there for a reason.
+  const edit = await api.get<ReplayEdit>(`${room}/replays/${newest.recording_id}`);
+  if (edit.hidden) return "hidden";
+  const { events } = await mediaJson<{ events: Happened[] }>(access, `/${newest.recording_id}/events.json`);
+  const captionsSrc = film.captions_url ? mediaAddress(access, film.captions_url).href : null;
+  return { film, src: mediaAddress(access, film.url).href, captionsSrc, events, tracks: await stockOf(roomId, film), edit };
 }
 
 /** The stock while the film was made; the film plays without it where it can't be had. */

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { words as keys } from "../console/keys-words";
 import { words as people } from "../console/people-words";
 import { words as prompter } from "../console/prompter/words";
+import { words as replay } from "../console/replay-words";
 import { words as sheets } from "../console/run-sheets-words";
 import { words as script } from "../console/script-words";
 import { words as console } from "../console/words";
@@ -17,6 +18,7 @@ it.each([
   ["keys", keys],
   ["run sheets", sheets],
   ["script", script],
+  ["replay", replay],
   ["people", people],
   ["prompter", prompter],
 ] as const)("%s words have the same keys and placeholders in both languages", (_, dictionary) => {
