@@ -25,7 +25,7 @@ reset: $(VENV)/.run ## forget all data of the development show
 test: $(VENV)/.dev browser test-web test-python ## run every test
 
 test-python: $(VENV)/.dev
-	@$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -q $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -q $(PYTEST_ARGS)
 
 test-web: $(VENV)/.dev
 	@$(BIN)/python -m live.pages_build types test build

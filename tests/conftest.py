@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.services import redis_server
 
+BROWSER = ("tests/browser/", "tests/loadtests/test_bench_page.py", "tests/loadtests/test_bench_video.py")
 
-@pytest.hookimpl(tryfirst=True)
+
+class OneBrowserAtATime(LoadFileScheduling):
+    """A file's tests stay together, and all that drive a browser follow each other: two at once take each other's cores."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)  # type: ignore[no-any-return]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneBrowserAtATime:
+    return OneBrowserAtATime(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what belongs together for `--dist loadgroup`: a file's tests, and all that drive a browser.
-
-    Browsers come one after another, since two at once would take each other's cores; and they come first, since they take longest.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    """Browsers first: they take longest, and the rest of the suite fills the other processes meanwhile."""
+    items.sort(key=lambda item: not item.nodeid.startswith(BROWSER))
     for item in items:
-        is_browser = item.get_closest_marker("browser") is not None
-        item.add_marker(pytest.mark.xdist_group("browser" if is_browser else item.nodeid.split("::")[0]))
+        drives_one = item.get_closest_marker("browser") is not None
+        assert not drives_one or item.nodeid.startswith(BROWSER), f"{item.nodeid} belongs in BROWSER"
 
 
 @pytest.fixture(scope="session")

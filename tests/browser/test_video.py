@@ -331,7 +331,6 @@ def test_the_owner_downloads_a_film_in_the_console(filmed: Show, new_page: NewPa
     assert not folder.exists()
 
 
-@pytest.mark.timeout(360)  # the host's side of it and the viewer's: a film is made only once
 def test_when_a_show_has_ended_it_can_be_watched_again_with_its_chat_stock_and_chapters(
     filmed: Show, new_page: NewPage
 ) -> None:

@@ -1,4 +1,4 @@
-"""what a host makes of a show's film for those who watch it again."""
+"""What a host makes of a show's film for those who watch it again."""
 
 from __future__ import annotations
 
