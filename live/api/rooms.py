@@ -12,7 +12,7 @@ from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
 from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
-from live import audit, reminders, rooms, shows
+from live import audit, followers, reminders, rooms, shows
 from live.api import models
 from live.api.desk import in_time, saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
@@ -136,6 +136,7 @@ async def _stats(call: Call) -> models.Stats:
     async with call.wiring.database.read() as c:
         counted = await orders.counts(c, room_id)
         wanted = await reminders.counts(c, room_id)
+        following, new = await followers.counts(c, room_id, call.in_room.started_at_ms)
     return models.Stats(
         watching=presence.count,
         peak=presence.peak,
@@ -145,6 +146,8 @@ async def _stats(call: Call) -> models.Stats:
         orders=counted,
         delay_ms=_median_ms(await broker.delays(room_id)),
         reminders=wanted,
+        followers=following,
+        new_followers=new,
     )
 
 
