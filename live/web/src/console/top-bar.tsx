@@ -202,7 +202,6 @@ function Figures() {
         />
         <Figure name={w("likes")} testid="likes" value={formatCount(desk.store.likes.value.total, lang, desk.store.likes.value.total > 99_999)} />
         <Figure name={w("comments")} testid="comments" value={formatCount(desk.numbers.comments.value, lang)} />
-        {stats && <Figure name={w("followers")} testid="followers" value={formatCount(stats.followers, lang)} note={stats.new_followers ? `+${formatCount(stats.new_followers, lang)}` : ""} />}
         <Figure
           name={w("placed")}
           title={w("placed_means") + simulated(orders?.ghost_placed)}
@@ -221,6 +220,7 @@ function Figures() {
           note={orders ? count(orders.paid) : ""}
           ghosts={orders?.ghost_paid}
         />
+        {stats && <Figure name={w("followers")} testid="followers" value={formatCount(stats.followers, lang)} note={stats.new_followers ? `+${formatCount(stats.new_followers, lang)}` : ""} />}
       </dl>
     </div>
   );

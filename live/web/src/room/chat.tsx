@@ -251,8 +251,9 @@ export function Composer({ id, children }: { id: string; children?: preact.Compo
   }
 
   async function followAndWrite(): Promise<void> {
-    if (!(await follow.set(true))) return;
-    setNote(null);
+    const isDone = await follow.set(true);
+    setNote(follow.problem.peek());
+    if (!isDone) return;
     requestAnimationFrame(() => document.getElementById(id)?.focus());
   }
 
