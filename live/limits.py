@@ -48,6 +48,7 @@ NEW_GUEST: Final = Limit("guest", 600, 60_000, per_address=True)
 UNSAFE: Final = Limit("unsafe", 240, 60_000)
 SAFE: Final = Limit("safe", 1200, 60_000)
 ANONYMOUS: Final = Limit("anonymous", 6000, 60_000, per_address=True)  # a campus shares one address
+FOLLOW: Final = Limit("follow", 60, 60_000)
 REMIND: Final = Limit("remind", 60, 60_000)
 WEBHOOK: Final = Limit("webhook", 60_000, 60_000, per_address=True)
 

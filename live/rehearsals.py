@@ -63,6 +63,7 @@ async def prepare(c: AsyncConnection, show: Room, new_id: Callable[[str], str], 
         slow_mode_s=show.slow_mode_s,
         review=show.review,
         chat_off=show.chat_off,
+        followers_only=show.followers_only,
         run_version=room.c.run_version + 1,
         script_version=room.c.script_version + 1,
     )

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.errors import NotFound, OutOfState, Refused
 from live.schema import room, room_product
+from realtime.broker import ChatRules
 from realtime.protocol import Value
 
 MAX_ROOMS: Final = 200
@@ -37,6 +38,7 @@ class Room:
     slow_mode_s: int
     review: bool
     chat_off: bool
+    followers_only: bool
     pinned_comment: dict[str, str] | None
     version: int
     desk_user_id: str | None
@@ -49,6 +51,11 @@ class Room:
     second_person_minor: int | None
     second_person_currency: str | None
     approvals_version: int
+
+    @property
+    def chat_rules(self) -> ChatRules:
+        """What hubs apply to comments."""
+        return ChatRules(self.slow_mode_s, self.review, self.chat_off, self.followers_only)
 
     def values(self) -> dict[str, Value]:
         """The values `room`, `pin`, `chat`, `desk`, `run`, `scripts` and `approvals` of realtime/PROTOCOL.md."""
@@ -71,6 +78,7 @@ class Room:
                     "slow_mode_s": self.slow_mode_s,
                     "review": self.review,
                     "off": self.chat_off,
+                    "followers_only": self.followers_only,
                     "pinned_comment": self.pinned_comment,
                 },
             ),

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata: Final = MetaData(
@@ -70,6 +71,7 @@ room = Table(
     Column("slow_mode_s", Integer, nullable=False),
     Column("review", Boolean, nullable=False),
     Column("chat_off", Boolean, nullable=False),
+    Column("followers_only", Boolean, nullable=False, server_default=false()),
     Column("pinned_comment", JSON(none_as_null=True)),
     Column("version", BigInteger, nullable=False),  # of everything viewers see of the room
     Column("desk_user_id", String(64)),  # who holds the sale desk; others look
@@ -112,6 +114,19 @@ reminder = Table(
     ),
     Index("ix_reminder_viewer_id", "viewer_id"),
     Index("ix_reminder_asked_at_ms", "asked_at_ms"),
+)
+
+follower = Table(
+    "follower",  # a viewer follows a room
+    metadata,
+    Column("room_id", ForeignKey("room.room_id"), primary_key=True),
+    Column("viewer_id", String(64), primary_key=True),  # a guest's or an account's, as the hub knows it
+    Column("ghost", Boolean, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("told_show_ms", BigInteger, nullable=False),  # when the show began that they were last told of
+    Index("ix_follower_room_id_ghost_since_ms", "room_id", "ghost", "since_ms"),
+    Index("ix_follower_room_id_told_show_ms", "room_id", "told_show_ms"),
+    Index("ix_follower_since_ms", "since_ms"),
 )
 
 room_role = Table(

@@ -21,7 +21,7 @@ from commerce.clock import wall_clock_ms
 from commerce.merchant_webhooks import deliveries
 from commerce.outbox import OutboxEvent
 from commerce.schema import outbox as outbox_table
-from live import approvals, metrics, processes, reminders, replay_edits, rooms, samples
+from live import approvals, followers, metrics, processes, reminders, replay_edits, rooms, samples
 from live.jobs import Job, run_jobs
 from live.media import deleted_recordings
 from live.media.on_air import OnAir
@@ -106,6 +106,7 @@ class Worker:
             Job("relay", 0.15, self.relay, again_at=LIMIT),
             Job("sweep", 0.5, self.sweep),
             Job("reminders", 0.5, self.tell_reminders, again_at=LIMIT),
+            Job("followers", 1.0, self.tell_followers, again_at=LIMIT),
             Job("log", 0.5, self.persist_logs, again_at=LIMIT),
             Job("inbox", 0.4, _counted(cashier.process_inbox), again_at=LIMIT),
             Job("polls", 1.0, _counted(cashier.poll_open_attempts)),
@@ -189,6 +190,22 @@ class Worker:
 
         return await self._each_room(tell, waiting)
 
+    async def tell_followers(self) -> int:
+        """Tell followers that their room is live; and tell Redis who they are where it does not know them (any more)."""
+        show = self._show
+        async with show.database.read() as c:
+            waiting = await followers.rooms_to_tell(c)
+
+        async def tell(room: rooms.Room) -> int:
+            if not await show.broker.knows_followers(room.room_id):
+                pages = followers.pages(show.database, room.room_id)
+                await show.broker.tell_followers(room.room_id, pages)
+            if room.room_id not in waiting:
+                return 0
+            return await followers.tell(show.database, show.broker, room, LIMIT, self._clock_ms())
+
+        return await self._each_room(tell)
+
     async def persist_logs(self) -> int:
         """Move the allocation log's new lines from Redis into SQL."""
         return await reconciliation.persist_logs(self._show.database, self._show.hot_ledger)
@@ -219,6 +236,7 @@ class Worker:
         """Publish every current value of every room again: nothing is sent when nothing changed, an emptied Redis is filled."""
 
         async def publish(room: rooms.Room) -> int:
+            await self._show.broker.set_chat_rules(room.room_id, room.chat_rules, room.version)
             await self._show.broker.publish(room.room_id, values=room.values())
             await self._show.projector.publish_room(room.room_id)
             await self._show.requests.allow(room.room_id, items[room.room_id])
@@ -282,6 +300,10 @@ class Worker:
             done += await samples.forget_old(c, now_ms)
             done += await approvals.forget_old(c, now_ms)
             done += await reminders.forget_old(c, now_ms)
+            gone = await followers.forget_old(c, now_ms, LIMIT)
+        for room_id, viewer_ids in gone.items():
+            await self._show.broker.unfollow(room_id, viewer_ids)
+            done += len(viewer_ids)
         done += await reconciliation.drop_finished(self._show.database, self._show.hot_ledger, now_ms)
         return done + await self._each_room(lambda room: self._show.projector.forget_old_sales(room.room_id))
 

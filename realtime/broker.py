@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, Self
@@ -47,6 +47,7 @@ COMMENTS_PER_ADDRESS: Final = 100
 """Of all viewers behind one address together, on all hub processes: a campus shares one, a crowd of made-up guests too."""
 COMMENT_WINDOW_MS: Final = 5000
 HELD_COMMENTS_MAX: Final = 500
+FOLLOWERS_PAGE_MS: Final = 5_000
 SOCKET_TIMEOUT_S: Final = 5.0
 CONNECTIONS_MAX: Final = 64
 
@@ -65,11 +66,12 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class ChatRules:
-    """What a room's host allows: seconds between a viewer's comments, all comments reviewed first, no comments at all."""
+    """What a room's host allows: seconds between a viewer's comments, all comments reviewed first, none at all, followers' only."""
 
     slow_mode_s: int = 0
     review: bool = False
     off: bool = False
+    followers_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,27 @@ class Broker:
         self.word_filter = WordFilter(())
         # Sharded pub/sub where the cluster has it: else each node would be sent every room's messages.
         self._verb = "SPUBLISH" if isinstance(redis, ClusterClient) and redis.is_sharded else "PUBLISH"
-        self._publish, self._personal, self._presence, self._likes, self._gate, self._renew, self._delays = (
+        (
+            self._publish,
+            self._personal,
+            self._presence,
+            self._likes,
+            self._gate,
+            self._rules,
+            self._renew,
+            self._delays,
+        ) = (
             redis.register_script((_HERE / f"{name}.lua").read_text().replace("'PUBLISH'", f"'{self._verb}'"))
-            for name in ("publish", "personal", "presence", "likes", "comment_gate", "renew_epoch", "delays")
+            for name in (
+                "publish",
+                "personal",
+                "presence",
+                "likes",
+                "comment_gate",
+                "chat_rules",
+                "renew_epoch",
+                "delays",
+            )
         )
         self._publisher = Publisher(self._publish_groups)
 
@@ -388,6 +408,8 @@ class Broker:
                 key_of(room_id, "rules"),
                 # Without an address (a caller in our own process) the viewer's own window bounds it.
                 key_of(room_id, f"rate-address:{address or viewer_id}"),
+                key_of(room_id, "followers"),
+                key_of(room_id, "followers-known"),
             ],
             args=[
                 viewer_id,
@@ -437,12 +459,49 @@ class Broker:
             await self.publish(room_id, events=[("comment", comment)], once=f"held:{comment_id}")
         return bool(await self.redis.hdel(key, comment_id))
 
-    async def set_chat_rules(self, room_id: str, rules: ChatRules) -> None:
-        """The rules every hub applies from now on. Publish the value `chat` beside it, so that pages show them."""
-        await self.redis.hset(
-            key_of(room_id, "rules"),
-            mapping={"slow_mode_s": rules.slow_mode_s, "review": int(rules.review), "off": int(rules.off)},
-        )
+    async def set_chat_rules(self, room_id: str, rules: ChatRules, version: int = 0) -> None:
+        """The rules every hub applies from now on; a version below the known one is dropped, so that who repeats them undoes nothing.
+
+        Publish the value `chat` beside it, so that pages show them.
+        """
+        fields = [item for name, value in asdict(rules).items() for item in (name, int(value))]
+        await self._rules(keys=[key_of(room_id, "rules")], args=[version, *fields])
+
+    async def follow(self, room_id: str, viewer_id: str) -> None:
+        """This viewer may write where only followers may."""
+        await self.redis.sadd(key_of(room_id, "followers"), viewer_id)
+
+    async def unfollow(self, room_id: str, viewer_ids: Sequence[str]) -> None:
+        """These viewers may not any more. Who just tells Redis of all followers must begin again: they may have been among them."""
+        key = key_of(room_id, "followers")
+        async with self.redis.pipeline(transaction=True, shard_hint=key) as pipe:
+            pipe.srem(key, *viewer_ids)
+            pipe.delete(key_of(room_id, "followers-told"))
+            await pipe.execute()
+
+    async def knows_followers(self, room_id: str) -> bool:
+        """Whether Redis was told of all who follow the room; while it wasn't, nobody is refused for not following it."""
+        return bool(await self.redis.exists(key_of(room_id, "followers-known")))
+
+    async def tell_followers(self, room_id: str, pages: AsyncIterable[Sequence[str]]) -> bool:
+        """Tell Redis of all who follow the room, read while this runs; False when it must be done again.
+
+        That is so when another process is telling it, when somebody stopped following or Redis lost its data meanwhile, or when a page
+        takes longer than 5 s: then this process counts as gone.
+        """
+        key, telling = key_of(room_id, "followers"), key_of(room_id, "followers-told")
+        if not await self.redis.set(telling, "1", nx=True, px=FOLLOWERS_PAGE_MS):
+            return False
+        await self.redis.delete(key)
+        async for page in pages:
+            await self.redis.sadd(key, *page)
+            if not await self.redis.pexpire(telling, FOLLOWERS_PAGE_MS):
+                return False
+        async with self.redis.pipeline(transaction=True, shard_hint=key) as pipe:
+            pipe.rename(telling, key_of(room_id, "followers-known"))
+            pipe.persist(key_of(room_id, "followers-known"))
+            renamed, _ = await pipe.execute(raise_on_error=False)
+        return not isinstance(renamed, RedisError)
 
     async def mute(self, room_id: str, viewer_id: str, until_ms: int) -> None:
         """No comments from this viewer until then, on any hub; the viewer is told."""
@@ -484,6 +543,8 @@ COMMENT_REFUSALS: Final = {
     "rate_limited": "You are writing too fast.",
     "slow_mode": "Slow mode is on.",
     "chat_off": "The host has turned the chat off.",
+    "followers_only": "Only those who follow the room can write.",
+    "unavailable": "Who follows the room is not known now.",
 }
 
 

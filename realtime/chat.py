@@ -12,7 +12,7 @@ from realtime.broker import Broker, BrokerUnavailable, now_ms
 from realtime.tickets import Viewer
 
 STAFF_ROLES: Final = frozenset({"moderator", "host", "seller", "owner"})
-"""Exempt from slow mode, review, the word list and a chat that is off; not from the rate limit, mutes and bans."""
+"""Exempt from slow mode, review, the word list, and a chat that is off or for followers; not from the rate limit, mutes and bans."""
 
 
 class Chat:

@@ -294,6 +294,9 @@ class Stats(Model):
     """How late half of the viewers' pictures are at most, as their pages say; None while nobody sees one."""
     reminders: dict[str, int]
     """By item: how many want to be told when it goes on sale."""
+    followers: int
+    new_followers: int
+    """Of them, those since the show began; 0 before it has."""
 
 
 class AuditEntry(Model):
@@ -330,6 +333,7 @@ class ChatRulesBody(Model):
     slow_mode_s: Annotated[int, Field(ge=0, le=600)] = 0
     review: bool = False
     off: bool = False
+    followers_only: bool = False
 
 
 class Approval(Model):
@@ -477,6 +481,8 @@ class Mine(Model):
     orders: list[OrderShown]
     reminders: list[str]
     """The items that I am to be told of when they go on sale."""
+    following: bool
+    """Whether I follow the room."""
 
 
 # -- after the sale

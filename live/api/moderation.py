@@ -1,7 +1,8 @@
-"""Keeping a chat decent: delete, mute, ban, slow mode, review. Each is one call with one line in the audit log."""
+"""Keeping a chat decent: delete, mute, ban, slow mode, review, followers only. Each is one call with one line in the audit log."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import StringConstraints
@@ -10,7 +11,6 @@ from live import rooms
 from live.api import models
 from live.api.endpoint import MODERATE, Call, Endpoint, record
 from live.problems import HttpProblem
-from realtime.broker import ChatRules
 
 
 class PinnedComment(models.Model):
@@ -121,18 +121,23 @@ async def _set_chat(call: Call) -> models.ChatRulesBody:
     before = call.in_room
     async with call.wiring.database.begin() as c:
         after = await rooms.change(
-            c, before.room_id, slow_mode_s=body.slow_mode_s, review=body.review, chat_off=body.off
+            c,
+            before.room_id,
+            slow_mode_s=body.slow_mode_s,
+            review=body.review,
+            chat_off=body.off,
+            followers_only=body.followers_only,
         )
         await record(
             c,
             call,
             "chat_rules",
             before.room_id,
-            before={"slow_mode_s": before.slow_mode_s, "review": before.review, "off": before.chat_off},
+            before=asdict(before.chat_rules),
             after=body.model_dump(),
         )
     broker = call.wiring.broker
-    await broker.set_chat_rules(before.room_id, ChatRules(body.slow_mode_s, body.review, body.off))
+    await broker.set_chat_rules(before.room_id, after.chat_rules, after.version)
     await broker.publish(before.room_id, values=after.values())
     return body
 
@@ -195,7 +200,7 @@ ENDPOINTS = (
     _endpoint(
         "PUT",
         "chat",
-        "Slow mode, hold for review, chat off",
+        "Slow mode, hold for review, chat off, followers only",
         _set_chat,
         body=models.ChatRulesBody,
         answer=models.ChatRulesBody,

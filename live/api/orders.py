@@ -14,7 +14,7 @@ from commerce.orders import Order
 from commerce.payments import attempts
 from commerce.payments.attempts import Attempt
 from commerce.sale_rules import BINDABLE
-from live import cool_down, reminders, rooms
+from live import cool_down, followers, reminders, rooms
 from live.api import models
 from live.api.endpoint import CURSOR, LIMIT, READ, SELL, Call, Endpoint, Query, record
 from live.limits import WEBHOOK
@@ -53,6 +53,7 @@ async def _mine(call: Call) -> models.Mine:
         sales, _ = await sale_rows.list_for_room(c, room_id, ACTIVE_SALES, states=BINDABLE)
         mine, _ = await orders.list_for_buyer(c, buyer_id, room_id)
         wanted = await reminders.of_viewer(c, room_id, buyer_id)
+        following = await followers.is_one(c, room_id, buyer_id)
     places = [
         (sale.sale_id, await wiring.hot_ledger.place(room_id, sale.sale_id, buyer_id)) for sale in sales
     ]
@@ -73,6 +74,7 @@ async def _mine(call: Call) -> models.Mine:
         places=[models.Place(sale_id=sale_id, place=place) for sale_id, place in places if place is not None],
         orders=[shown(order) for order in mine],
         reminders=wanted,
+        following=following,
     )
 
 
@@ -232,7 +234,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/rooms/{room_id}/mine",
-        summary="My holds that are not orders yet, with their tokens; my places in line, orders and reminders in this room",
+        summary="My holds not yet orders, with their tokens; my places in line, orders, reminders; whether I follow the room",
         tag="orders",
         handler=_mine,
         roles="viewer",

@@ -12,7 +12,7 @@ from commerce import catalogue, orders, sale_rows
 from commerce.catalogue import Product
 from commerce.pages import MAX_PAGE
 from commerce.sale_rules import OCCUPYING, STATES
-from live import audit, open_consoles, people, reminders, rooms, shows
+from live import audit, followers, open_consoles, people, reminders, rooms, shows
 from live.api import models
 from live.api.desk import in_time, saw
 from live.api.endpoint import CURSOR, LIMIT, MODERATE, PRODUCE, READ, SELL, Call, Endpoint, Query, record
@@ -140,6 +140,7 @@ async def _stats(call: Call) -> models.Stats:
         counted = await orders.counts(c, room_id)
         wanted = await reminders.counts(c, room_id)
         works_here = await people.list_people(c, room_id)
+        following, new = await followers.counts(c, room_id, call.in_room.started_at_ms)
     moderators = [one.name for one in works_here if one.role == "moderator" and one.user_id in (here or ())]
     return models.Stats(
         watching=presence.count,
@@ -151,6 +152,8 @@ async def _stats(call: Call) -> models.Stats:
         moderators=None if here is None else moderators,
         delay_ms=_median_ms(await broker.delays(room_id)),
         reminders=wanted,
+        followers=following,
+        new_followers=new,
     )
 
 

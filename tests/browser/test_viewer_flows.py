@@ -1,4 +1,4 @@
-"""What viewers go through in a real browser: accounts, two taps, an ended hold, the wait list, reminders, keys alone,
+"""What viewers go through in a real browser: accounts, two taps, an ended hold, the wait list, reminders, following, keys alone,
 another language."""
 
 from __future__ import annotations
@@ -161,6 +161,40 @@ def test_who_asked_to_be_told_is_told_and_led_to_the_item(show: Show, new_page: 
     expect(banner).to_have_count(0)
     expect(row.get_by_test_id("reminders")).to_have_count(0)
     desk.call("POST", f"/api/sales/{sale_id}/abort", {"reason": "enough seen"})
+    assert bad == []
+
+
+def test_where_only_followers_write_one_tap_follows_and_lets_write(
+    show: Show, new_page: NewPage, desk: Desk
+) -> None:
+    phone, desktop = join(new_page, show, "Vic"), join(new_page, show, "Wim", width=1440, height=900)
+    follow, tap = phone.get_by_test_id("follow"), phone.get_by_test_id("follow-to-write")
+    expect(follow).to_have_text("Follow")
+    console = sign_in(new_page, show)
+    followers = console.get_by_test_id("figure-followers").locator("dd")
+    expect(followers).to_have_text("0")
+    console.get_by_test_id("followers-only").click()
+    expect(tap).to_have_text("Only followers can write – Follow")
+    expect(desktop.get_by_test_id("follow-to-write")).to_be_visible()
+    bad = violations(phone) + violations(desktop) + violations(console)
+    box = tap.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    tap.click()
+    expect(follow).to_have_attribute("data-following", "true")
+    expect(phone.get_by_test_id("comment-input")).to_be_focused()
+    phone.keyboard.type("hello from a follower")
+    phone.keyboard.press("Enter")
+    expect(console.get_by_text("hello from a follower")).to_be_visible()
+    expect(followers).to_have_text("1")
+    bad += violations(phone)
+    phone.reload()
+    expect(follow).to_have_text("Following")
+    follow.click()
+    expect(tap).to_be_visible()
+    console.locator("#composer").fill("/followers off")
+    console.keyboard.press("Enter")
+    expect(tap).to_have_count(0)
     assert bad == []
 
 

@@ -19,8 +19,10 @@ from commerce.catalogue import Product, Variant
 from commerce.clock import wall_clock_ms
 from live import identity, migrations, people, rooms
 from live.app import attach, create_app
+from live.metrics import WorkerMetrics
 from live.settings import Settings
 from live.wiring import Wiring, connected, new_id
+from live.worker import Worker
 
 PASSWORD = "correct horse battery"
 PASSWORD_HASH = identity.hash_password(PASSWORD)
@@ -127,6 +129,12 @@ def settings(tmp_path: Path, redis_url: str, empty_database: Path) -> Settings:
 async def shop(settings: Settings) -> AsyncIterator[Shop]:
     async with opened(settings) as made:
         yield made
+
+
+@pytest.fixture
+async def worker(shop: Shop) -> AsyncIterator[Worker]:
+    async with httpx.AsyncClient() as client:
+        yield Worker(shop.wiring, client, WorkerMetrics())
 
 
 @asynccontextmanager

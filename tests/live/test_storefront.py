@@ -27,6 +27,7 @@ ROOM = Room(
     slow_mode_s=0,
     review=False,
     chat_off=False,
+    followers_only=False,
     pinned_comment=None,
     version=1,
     run_version=0,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import msgpack
@@ -9,7 +10,7 @@ from redis.exceptions import RedisError
 
 from realtime import broker as broker_module
 from realtime import publisher
-from realtime.broker import Broker, BrokerUnavailable, ChatRules, channel_of, now_ms
+from realtime.broker import Broker, BrokerUnavailable, ChatRules, channel_of, key_of, now_ms
 from realtime.protocol import CommandError, Event, unpack
 from tests.services import running_redis, wait_until
 
@@ -228,6 +229,53 @@ async def test_slow_mode_lets_one_comment_through_and_spares_staff(broker: Broke
     await broker.set_chat_rules(room_id, ChatRules(slow_mode_s=30))
     assert [await refusal(broker, room_id) for _ in range(2)] == ["ok", "slow_mode"]
     assert [await refusal(broker, room_id, "us_host", staff=True) for _ in range(2)] == ["ok", "ok"]
+
+
+async def test_only_followers_and_staff_write_where_only_followers_may(broker: Broker, room_id: str) -> None:
+    await broker.set_chat_rules(room_id, ChatRules(slow_mode_s=30, followers_only=True), 7)
+    assert await refusal(broker, room_id) == "unavailable"  # who follows is not known
+    await broker.follow(room_id, "gu_a")
+    assert await broker.tell_followers(room_id, pages(["gu_b"], ["gu_c"]))
+    assert await broker.knows_followers(room_id)
+    said = {who: await refusal(broker, room_id, who) for who in ("gu_a", "gu_b", "gu_c")}
+    assert said == {"gu_a": "followers_only", "gu_b": "ok", "gu_c": "ok"}
+    assert await refusal(broker, room_id, "us_host", staff=True) == "ok"
+    await broker.follow(room_id, "gu_a")
+    assert await refusal(broker, room_id) == "ok"  # the refusal took no turn of slow mode
+    await broker.unfollow(room_id, ["gu_a", "gu_b"])
+    assert await refusal(broker, room_id) == "followers_only"
+    await broker.set_chat_rules(room_id, ChatRules(), 6)  # older
+    assert await refusal(broker, room_id, "gu_d") == "followers_only"
+    await broker.set_chat_rules(room_id, ChatRules(), 8)
+    assert await refusal(broker, room_id, "gu_d") == "ok"
+
+
+async def pages(
+    *found: list[str], meanwhile: Callable[[], Awaitable[object]] | None = None
+) -> AsyncIterator[list[str]]:
+    for page in found:
+        if meanwhile is not None:
+            await meanwhile()
+        yield page
+
+
+async def test_followers_told_while_one_leaves_or_redis_is_emptied_are_told_again(
+    broker: Broker, room_id: str
+) -> None:
+    async def forgets() -> None:
+        await broker.redis.delete(key_of(room_id, "followers"), key_of(room_id, "followers-told"))
+
+    for meanwhile in (lambda: broker.unfollow(room_id, ["gu_a"]), forgets):
+        assert not await broker.tell_followers(room_id, pages(["gu_a"], ["gu_b"], meanwhile=meanwhile))
+        assert not await broker.tell_followers(room_id, pages(["gu_b"], meanwhile=meanwhile))
+        assert not await broker.knows_followers(room_id)
+
+    async def a_second_teller() -> None:
+        assert not await broker.tell_followers(room_id, pages(["gu_x"]))
+
+    assert await broker.tell_followers(room_id, pages(["gu_b"], meanwhile=a_second_teller))
+    assert await broker.knows_followers(room_id)
+    assert await broker.redis.ttl(key_of(room_id, "followers-known")) == -1
 
 
 async def test_chat_off_review_mute_and_ban_are_one_answer_for_all_hubs(broker: Broker, room_id: str) -> None:

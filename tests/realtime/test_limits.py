@@ -305,6 +305,9 @@ async def test_a_muted_banned_or_hurried_viewer_is_told_why(
         await host.client.command("comment", text="h2")
         await broker.set_chat_rules(room_id, ChatRules(off=True))
         assert await refusal() == "chat_off"
+        await broker.set_chat_rules(room_id, ChatRules(followers_only=True))
+        assert await refusal() == "unavailable"
+        await host.client.command("comment", text="h3")
         await broker.set_chat_rules(room_id, ChatRules())
         until_ms = now_ms() + 60_000
         await broker.mute(room_id, "gu_a", until_ms)

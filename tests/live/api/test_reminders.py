@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import httpx
 import msgpack
 import pytest
 
@@ -19,16 +17,9 @@ from live.api.endpoint import GUEST_COOKIE
 from live.api.reminders import ENDPOINTS
 from live.identity import Guest
 from live.limits import REMIND
-from live.metrics import WorkerMetrics
 from live.wiring import new_id
 from live.worker import Worker
 from tests.live.conftest import Browser, Shop
-
-
-@pytest.fixture
-async def worker(shop: Shop) -> AsyncIterator[Worker]:
-    async with httpx.AsyncClient() as client:
-        yield Worker(shop.wiring, client, WorkerMetrics())
 
 
 async def ask(shop: Shop, who: Browser, item: str = "pr_mug", method: str = "PUT") -> tuple[int, str | None]:
@@ -46,13 +37,18 @@ async def counted(shop: Shop, staff: Browser) -> dict[str, int]:
     return found
 
 
-async def told(shop: Shop, who: Browser) -> list[dict[str, Any]]:
-    """The reminders that a viewer who was away finds."""
+async def id_of(who: Browser) -> str:
+    """Who a viewer is to the hub."""
     me = (await who.get("/api/me")).json()
-    viewer_id = (me["user"] or {}).get("user_id") or me["viewer"]["viewer_id"]
-    missed = await shop.wiring.broker.personal_after(shop.room_id, viewer_id, 0)
+    found: str = (me["user"] or {}).get("user_id") or me["viewer"]["viewer_id"]
+    return found
+
+
+async def told(shop: Shop, who: Browser, about: str = "reminder") -> list[dict[str, Any]]:
+    """The reminders, or other messages, that a viewer who was away finds."""
+    missed = await shop.wiring.broker.personal_after(shop.room_id, await id_of(who), 0)
     messages = [msgpack.unpackb(packed) for _, packed in missed.messages]
-    return [data for type_, data in messages if type_ == "reminder"]
+    return [data for type_, data in messages if type_ == about]
 
 
 async def test_a_viewer_asks_once_takes_back_and_staff_see_how_many(shop: Shop) -> None:

@@ -72,7 +72,7 @@ async def test_moderation_reaches_the_room_and_the_log(shop: Shop) -> None:
 
 async def test_chat_rules_are_stored_shown_and_applied(shop: Shop) -> None:
     moderator = await shop.staff("moderator")
-    rules = {"slow_mode_s": 7, "review": True, "off": False}
+    rules = {"slow_mode_s": 7, "review": True, "off": False, "followers_only": False}
     assert (await moderator.call("PUT", f"/api/rooms/{shop.room_id}/chat", rules)).json() == rules
     chat = (await shop.wiring.broker.values(shop.room_id))["chat"][1]
     assert {name: chat[name] for name in rules} == rules

@@ -60,6 +60,7 @@ function Settings() {
         </select>
       </label>
       <Toggle name={w("review")} isOn={chat.review} disabled={isLocked} testid="review" onChange={(review) => void desk.moderation.set({ review })} />
+      <Toggle name={w("followers_only")} isOn={chat.followers_only} disabled={isLocked} testid="followers-only" onChange={(followers_only) => void desk.moderation.set({ followers_only })} />
       <Toggle name={w("chat_off")} isOn={chat.off} disabled={isLocked} testid="chat-off" danger onChange={(off) => void desk.moderation.set({ off })} />
     </div>
   );

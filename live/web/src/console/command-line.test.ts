@@ -18,6 +18,7 @@ describe("the command line", () => {
     ["/caption thirty left ", { name: "caption", text: "thirty left" }],
     ["/desk take", { name: "take_desk" }],
     ["/desk give", { name: "give_desk" }],
+    ["/followers on", { name: "followers", isOn: true }],
     ["/chat off", { name: "chat", isOn: false }],
     ["/prompter", { name: "prompter" }],
     ["/plot money", { name: "plot", kind: "money" }],

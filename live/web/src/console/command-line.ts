@@ -29,6 +29,7 @@ export const USAGES: readonly Usage[] = [
   { verb: "reply", form: "/reply 1", word: "line_reply" },
   { verb: "slow", form: "/slow 5", word: "line_slow" },
   { verb: "review", form: "/review on", word: "line_review" },
+  { verb: "followers", form: "/followers on", word: "line_followers" },
   { verb: "chat", form: "/chat off", word: "line_chat" },
   { verb: "announce", form: "/announce …", word: "line_announce" },
   { verb: "caption", form: "/caption …", word: "line_caption" },
@@ -95,6 +96,7 @@ export function parse(line: string): Command | null {
       return seconds === null ? null : { name: "slow", seconds };
     }
     case "review":
+    case "followers":
     case "chat":
       return words.length === 1 && (words[0] === "on" || words[0] === "off") ? { name: verb, isOn: words[0] === "on" } : null;
     case "announce":

@@ -29,6 +29,7 @@ export type Command =
   | { name: "reply"; index: number }
   | { name: "slow"; seconds: number }
   | { name: "review"; isOn: boolean }
+  | { name: "followers"; isOn: boolean }
   | { name: "chat"; isOn: boolean }
   | { name: "announce"; text: string }
   | { name: "caption"; text: string }

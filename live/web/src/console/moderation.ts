@@ -152,9 +152,9 @@ export class Moderation {
 
   // --- the room's chat ----------------------------------------------------------------------------------------
 
-  async set(change: Partial<Pick<ChatValue, "slow_mode_s" | "review" | "off">>): Promise<void> {
-    const { slow_mode_s, review, off } = this.desk.store.chat.peek();
-    const after = { slow_mode_s, review, off, ...change };
+  async set(change: Partial<Pick<ChatValue, "slow_mode_s" | "review" | "off" | "followers_only">>): Promise<void> {
+    const { slow_mode_s, review, off, followers_only } = this.desk.store.chat.peek();
+    const after = { slow_mode_s, review, off, followers_only, ...change };
     const done = await this.send("chat", "put", "/chat", "chat", after);
     if (done) this.desk.store.chat.value = { ...this.desk.store.chat.peek(), ...after };
   }

@@ -27,6 +27,9 @@ export interface Stats {
   delay_ms: number | null;
   /** By item: how many want to be told when it goes on sale. */
   reminders?: Readonly<Record<string, number>>;
+  followers: number;
+  /** Of them, those since this show began. */
+  new_followers: number;
   orders: OrderNumbers & { ghost_placed?: number; ghost_paid?: number };
 }
 

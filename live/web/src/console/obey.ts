@@ -102,6 +102,9 @@ export function obey(desk: RoomDesk, command: Command): boolean {
     case "review":
       void desk.moderation.set({ review: command.isOn });
       return true;
+    case "followers":
+      void desk.moderation.set({ followers_only: command.isOn });
+      return true;
     case "chat":
       void desk.moderation.set({ off: !command.isOn });
       return true;

@@ -192,7 +192,7 @@ function useSpokenChat(session: RoomSession): void {
 /** The field to write in, with every reason why it can't be used, and for how long. */
 export function Composer({ id, children }: { id: string; children?: preact.ComponentChildren }) {
   const session = useSession();
-  const { store, things } = session;
+  const { store, things, follow } = session;
   const [text, setText] = useState("");
   const [note, setNote] = useState<string | null>(null);
   const [slowUntilMs, setSlowUntilMs] = useState(0);
@@ -212,6 +212,7 @@ export function Composer({ id, children }: { id: string; children?: preact.Compo
   const isStaff = (session.viewer.value?.role ?? "viewer") !== "viewer";
   const isMuted = wait.value !== "" && !/^\d+$/.test(wait.value);
   const isOff = store.chat.value.off && !isStaff;
+  const mustFollow = store.chat.value.followers_only && !isStaff && !isOff && things.following.value === false;
   const isDisabled = isMuted || isOff || !session.isLive.value;
   const placeholder = isMuted ? wait.value : isOff ? w("chat_off") : !session.isLive.value ? shared.t("connecting") : wait.value ? w("chat_slow", { n: wait.value }) : w("say_something");
 
@@ -242,8 +243,18 @@ export function Composer({ id, children }: { id: string; children?: preact.Compo
     else if (error.code === "slow_mode") setSlowUntilMs(untilMs);
     else if (error.code === "rate_limited") setNote(w("chat_rate", { n: waitS }));
     else if (error.code === "chat_off") setNote(w("chat_off"));
-    else if (error.code === "banned") setNote(w("chat_banned"));
+    else if (error.code === "followers_only") {
+      things.setFollowing(false); // whatever this page believed: following again mends it
+      setNote(w("chat_followers"));
+    } else if (error.code === "banned") setNote(w("chat_banned"));
     else setNote(w("chat_failed"));
+  }
+
+  async function followAndWrite(): Promise<void> {
+    const isDone = await follow.set(true);
+    setNote(follow.problem.peek());
+    if (!isDone) return;
+    requestAnimationFrame(() => document.getElementById(id)?.focus());
   }
 
   return (
@@ -254,30 +265,36 @@ export function Composer({ id, children }: { id: string; children?: preact.Compo
         </p>
       )}
       <div class="composer-row">
-        <label class="composer-field">
-          <span class="visually-hidden">{w("message")}</span>
-          <input
-            id={id}
-            class="composer-input"
-            data-testid="comment-input"
-            value={text}
-            maxLength={MAX_TEXT}
-            autocomplete="off"
-            enterkeyhint="send"
-            placeholder={placeholder}
-            disabled={isDisabled}
-            aria-keyshortcuts="C"
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-          <button
-            type="submit"
-            class="composer-send"
-            aria-label={wait.value && !isMuted ? w("chat_slow", { n: wait.value }) : w("send")}
-            disabled={isDisabled || isSending || !text.trim() || wait.value !== ""}
-          >
-            {wait.value && !isMuted ? <span class="num">{wait.value}</span> : <SendIcon size={19} />}
+        {mustFollow ? (
+          <button type="button" id={id} class="composer-follow" data-testid="follow-to-write" aria-keyshortcuts="C" onClick={() => void followAndWrite()}>
+            {w("chat_follow")}
           </button>
-        </label>
+        ) : (
+          <label class="composer-field">
+            <span class="visually-hidden">{w("message")}</span>
+            <input
+              id={id}
+              class="composer-input"
+              data-testid="comment-input"
+              value={text}
+              maxLength={MAX_TEXT}
+              autocomplete="off"
+              enterkeyhint="send"
+              placeholder={placeholder}
+              disabled={isDisabled}
+              aria-keyshortcuts="C"
+              onInput={(event) => setText(event.currentTarget.value)}
+            />
+            <button
+              type="submit"
+              class="composer-send"
+              aria-label={wait.value && !isMuted ? w("chat_slow", { n: wait.value }) : w("send")}
+              disabled={isDisabled || isSending || !text.trim() || wait.value !== ""}
+            >
+              {wait.value && !isMuted ? <span class="num">{wait.value}</span> : <SendIcon size={19} />}
+            </button>
+          </label>
+        )}
         {children}
       </div>
     </form>

@@ -56,6 +56,8 @@ export class MyThings {
   readonly places = signal<ReadonlyMap<string, number>>(new Map());
   /** The items that I am to be told of when they go on sale. */
   readonly reminders = signal<ReadonlySet<string>>(new Set());
+  /** Whether I follow the room; null until the server has said. */
+  readonly following = signal<boolean | null>(null);
   readonly asking = signal<ReadonlySet<string>>(new Set());
   /** By hold id: why the provider said no after it had said "pending". */
   readonly declined = signal<ReadonlyMap<string, string | null>>(new Map());
@@ -166,6 +168,18 @@ export class MyThings {
     const path = `/api/rooms/${encodeURIComponent(this.roomId)}/reminders/${encodeURIComponent(productId)}`;
     await (isOn ? api.put(path) : api.delete(path));
     this.setReminder(productId, isOn);
+  }
+
+  /** Follow the room, or not. Raises Problem. */
+  async follow(isOn: boolean): Promise<void> {
+    const path = `/api/rooms/${encodeURIComponent(this.roomId)}/follow`;
+    await (isOn ? api.put(path) : api.delete(path));
+    this.setFollowing(isOn);
+  }
+
+  setFollowing(isOn: boolean): void {
+    this.changes++;
+    this.following.value = isOn;
   }
 
   /** Give a unit back before its time. */
@@ -327,6 +341,7 @@ export class MyThings {
       const bound = new Set(mine.orders.map((order) => order.hold_id));
       this.orders.value = orders;
       this.reminders.value = new Set(mine.reminders);
+      this.following.value = mine.following ?? false;
       if (mine.places) this.places.value = new Map(mine.places.map((p) => [p.sale_id, p.place]));
       this.holds.value = new Map(
         mine.holds.filter((hold) => !bound.has(hold.hold_id)).map((hold) => [hold.hold_id, hold]),

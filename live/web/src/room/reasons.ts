@@ -1,5 +1,6 @@
 /** A decision in words: what was decided and every fact the hub gave about why. */
 
+import type { Problem } from "../shared/api";
 import { formatTime } from "../shared/clock";
 import type { Lang, Refused } from "../shared/types";
 import { type RoomWord, w, words } from "./words";
@@ -30,6 +31,11 @@ export function explainError(code: string, retryAfterMs = 0): string {
   }
   const word = `error_${code}`;
   return words.has(word) ? w(word) : w("error_generic", { code });
+}
+
+/** The same for what the HTTP API did not do. */
+export function explainProblem({ status, code, facts }: Problem): string {
+  return explainError(status === 0 ? "offline" : code, Number(facts["retry_after_ms"] ?? 0));
 }
 
 /** Why an order could not be made; null when the code says nothing final and trying again may help. */

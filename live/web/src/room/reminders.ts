@@ -7,7 +7,8 @@ import type { RoomStore } from "../shared/room-store";
 import type { Product, ReminderDue, SaleValue } from "../shared/types";
 import { localised } from "../shared/words";
 import type { MyThings } from "./my-things";
-import { explainError } from "./reasons";
+import { askForNotifications, notify } from "./notify";
+import { explainProblem } from "./reasons";
 import { w } from "./words";
 
 const MAX_TOLD = 50;
@@ -64,7 +65,7 @@ export class Reminders {
       announce(w(isOn ? "buy_reminded" : "reminder_off"));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      const text = explainError(error.status === 0 ? "offline" : error.code, Number(error.facts["retry_after_ms"] ?? 0));
+      const text = explainProblem(error);
       this.failed.value = { productId, text };
       announce(text);
     } finally {
@@ -93,25 +94,5 @@ export class Reminders {
     const text = w("reminder_due", { name: localised(this.product(told.product_id)?.title) });
     announce(text);
     if (document.hidden) notify(text, told.id, () => this.open(told));
-  }
-}
-
-/** Within the tap itself: browsers allow the question nowhere else, and we ask it nowhere else. */
-function askForNotifications(): void {
-  if (typeof Notification !== "undefined" && Notification.permission === "default") void Notification.requestPermission();
-}
-
-function notify(text: string, tag: string, onClick: () => void): void {
-  if (typeof Notification === "undefined" || Notification.permission !== "granted") return;
-  try {
-    const shown = new Notification(text, { tag }); // the same of two tabs is one, by its tag
-    shown.onclick = () => {
-      window.focus();
-      shown.close();
-      onClick();
-    };
-  } catch (error) {
-    // Chrome on Android has them for service workers alone. The banner is there when the viewer comes back.
-    if (!(error instanceof TypeError)) throw error;
   }
 }

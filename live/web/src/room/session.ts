@@ -12,6 +12,7 @@ import { language, localised } from "../shared/words";
 import { type BuyState, buyState } from "./buy-state";
 import { CaptionLine, type ShownCaption } from "./caption-line";
 import { cardsWait } from "./delay-sheet";
+import { Follow } from "./follow";
 import { HeldCues, type PinCue } from "./held-cues";
 import { MyThings } from "./my-things";
 import { Reminders } from "./reminders";
@@ -52,6 +53,7 @@ export class RoomSession {
   readonly things: MyThings;
   readonly wishes: Wishes;
   readonly reminders: Reminders;
+  readonly follow: Follow;
 
   readonly phase = signal<Phase>("loading");
   readonly products = signal<readonly Product[]>([]);
@@ -104,6 +106,7 @@ export class RoomSession {
       (productId) => this.product(productId),
       (productId) => (this.panel.value = { kind: "product", productId }),
     );
+    this.follow = new Follow(this.things, this.store);
     wakeWithPage(this.connection);
     this.speakOfMyThings();
   }

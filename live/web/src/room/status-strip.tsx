@@ -30,6 +30,7 @@ export function StatusStrip() {
             <b>{host || "Flashroom"}</b>
             <h1>{localised(room?.title)}</h1>
           </div>
+          <FollowButton />
         </div>
         <LivePill />
         <button
@@ -50,6 +51,7 @@ export function StatusStrip() {
             {shared.t("rehearsal")}
           </span>
         )}
+        {session.follow.problem.value && <span class="pill pill-small">{session.follow.problem.value}</span>}
         <ConnectionDot />
         <VideoDelayPill />
         <SoundButton />
@@ -70,6 +72,16 @@ export function StatusStrip() {
         </button>
       </div>
     </header>
+  );
+}
+
+function FollowButton() {
+  const { follow, things } = useSession();
+  const isOn = things.following.value;
+  return (
+    <button type="button" class={`pill pill-button follow ${isOn ? "is-on" : ""}`} disabled={isOn === null} data-testid="follow" data-following={isOn ?? "unknown"} onClick={() => void follow.toggle()}>
+      {w(isOn ? "following" : "follow")}
+    </button>
   );
 }
 

@@ -51,7 +51,7 @@ export class RoomStore implements RoomListener {
   readonly heardAtMs = signal(0);
 
   readonly room = signal<RoomValue | null>(null);
-  readonly chat = signal<ChatValue>({ slow_mode_s: 0, review: false, off: false, pinned_comment: null });
+  readonly chat = signal<ChatValue>({ slow_mode_s: 0, review: false, off: false, followers_only: false, pinned_comment: null });
   readonly pin = signal<PinValue>({ product_id: null, at_ms: 0 });
   readonly likes = signal<LikesValue>({ total: 0 });
   readonly requests = signal<RequestsValue>(NO_REQUESTS);

@@ -20,6 +20,7 @@ export interface ChatValue {
   slow_mode_s: number;
   review: boolean;
   off: boolean;
+  followers_only: boolean;
   pinned_comment: { id: string; name: string; text: string } | null;
 }
 
@@ -248,6 +249,14 @@ export interface ReminderDue {
   at_ms: number;
 }
 
+/** A room that this viewer follows is live. `id` is of the show. */
+export interface LiveNow {
+  id: string;
+  host_name: string;
+  started_at_ms: number;
+  at_ms: number;
+}
+
 export interface PersonalMessages {
   hold_granted: Granted;
   hold_refused: Refused;
@@ -259,6 +268,7 @@ export interface PersonalMessages {
   order: { order_id: string; order_number: string; state: OrderState; sale_id: string; hold_id: string; again?: true };
   muted: { until_ms: number };
   reminder: ReminderDue;
+  live_now: LiveNow;
   banned: Record<string, never>;
 }
 
@@ -390,6 +400,7 @@ export interface Mine {
   places?: { sale_id: string; place: number }[];
   /** The items that this viewer is to be told of. */
   reminders?: string[];
+  following?: boolean;
 }
 
 /** Where the buyer goes to pay. `picture` is a QR code's, as a data URL. */
