@@ -48,6 +48,7 @@ def test_operation_ids_are_unique() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)  # thousands of calls, one after another
 def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(tmp_path: Path) -> None:
     """A real web process, called as the host of the room, with a sale and a paid order that exist, so that the logic behind is reached."""
     with Show(tmp_path / "show", roles=("web",), environment={"FLASHROOM_RATE_LIMITS": "off"}) as show:
@@ -67,7 +68,7 @@ def test_schemathesis_finds_no_server_error_and_no_undocumented_answer(tmp_path:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=1_000,
             check=False,
         )
         tail = show.log_path("web").read_text()[-2000:]
