@@ -32,6 +32,7 @@ export function ChatHead() {
             ))}
           </select>
         </label>
+        <Followers />
         <Moderators />
       </div>
       {filter?.kind === "text" && (
@@ -74,6 +75,18 @@ function FilterState() {
 
 export function NoneMatches() {
   return <Empty title={t("none")} hint={t("none_hint")} />;
+}
+
+/** How many follow the room, and how many since the show began. */
+function Followers() {
+  const stats = useDesk().numbers.stats.value;
+  if (!stats) return null;
+  const { followers, new_followers } = stats;
+  return (
+    <span class="followers num" title={t("followers_mean")} data-testid="followers">
+      {t("followers", { n: followers })} {new_followers > 0 && <b>{t("new_followers", { n: new_followers })}</b>}
+    </span>
+  );
 }
 
 /** How many moderate now, and who; nothing while that can't be said. */

@@ -220,7 +220,6 @@ function Figures() {
           note={orders ? count(orders.paid) : ""}
           ghosts={orders?.ghost_paid}
         />
-        {stats && <Figure name={w("followers")} testid="followers" value={formatCount(stats.followers, lang)} note={stats.new_followers ? `+${formatCount(stats.new_followers, lang)}` : ""} />}
       </dl>
     </div>
   );
