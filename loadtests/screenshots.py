@@ -25,7 +25,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backg
 PHONE, DESKTOP = (390, 844), (1440, 900)
 GHOSTS = 30
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 class Desk:

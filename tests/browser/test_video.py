@@ -460,8 +460,9 @@ def _edit(console: Page, desk: Desk) -> None:
     expect(state).to_have_attribute("data-state", "changed")
     console.get_by_test_id("replay-film").evaluate("video => { video.currentTime = 5; }")
     console.get_by_role("button", name="Add a chapter at 00:05").click()
-    console.keyboard.type("Hello")  # its name has the focus
     added = rows.first
+    expect(added.locator("[name=title]")).to_be_focused()
+    console.keyboard.type("Hello")
     expect(added.locator("[name=title]")).to_have_value("Hello")
     added.get_by_test_id("starts-on").click()
     expect(added.locator("[name=starts]")).to_have_value("00:06")
