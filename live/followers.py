@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import crash_points, upsert
 from commerce.database import Database
+from live.identity import GUEST_TTL_MS
 from live.rooms import Room
 from live.schema import follower, room
 from realtime.broker import Broker
 
 PAGE: Final = 1_000
-GUEST_KEPT_MS: Final = 30 * 86_400_000
+GUEST_KEPT_MS: Final = GUEST_TTL_MS
 """As long as a guest's cookie: then nobody can be that guest any more."""
 _GUESTS: Final = "gu_"
 

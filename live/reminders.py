@@ -19,12 +19,13 @@ from commerce import crash_points, upsert
 from commerce.database import Database
 from commerce.errors import NotFound, OutOfState
 from commerce.schema import sale
+from live.identity import GUEST_TTL_MS
 from live.schema import reminder
 from realtime.broker import Broker
 
 MAX_PER_VIEWER: Final = 100
 """In all rooms together."""
-KEPT_MS: Final = 30 * 86_400_000
+KEPT_MS: Final = GUEST_TTL_MS
 """As long as a guest's cookie: then nobody is there to be told."""
 TELLING: Final = ("countdown", "open")
 """From the countdown on: who hears of a sale when it opens comes too late for it."""
